@@ -1,0 +1,101 @@
+/* The command line. */
+#ifndef DRAGOMAN_APP_OPTIONS_H
+#define DRAGOMAN_APP_OPTIONS_H
+
+#include "base/error.h"
+#include "monitor/monitor.h"
+#include "vm/chardev.h"
+#include "vm/options.h"
+
+#include <stdio.h>
+
+#define APP_MAX_CHARDEVS 24
+#define APP_MAX_MONITORS 8
+#define APP_MAX_PATHS 8
+
+/* What uses a chardev: one of -serial, -monitor, -qmp, -mon, -debugcon, -device isa-debugcon, -gdb. */
+struct app_attachment {
+    int chardev; /* index into chardevs, -1: none */
+};
+
+struct app_options {
+    struct vm_options vm;
+
+    /* Chardevs in the order in which they are to be opened. */
+    struct chardev_config chardevs[APP_MAX_CHARDEVS];
+    unsigned chardev_count;
+
+    struct app_attachment serial[VM_MAX_SERIAL];
+    unsigned serial_count;
+    struct {
+        enum monitor_mode mode;
+        struct app_attachment at;
+    } monitors[APP_MAX_MONITORS];
+    unsigned monitor_count;
+    struct app_attachment device[VM_MAX_DEVICES]; /* as vm.devices */
+    struct app_attachment gdb;
+    bool gdb_wanted;
+
+    bool nographic;
+    bool no_defaults;
+    bool default_serial, default_monitor; /* nobody said otherwise */
+    const char *log_items; /* -d */
+    const char *log_file;  /* -D */
+    const char *data_paths[APP_MAX_PATHS]; /* -L */
+    unsigned data_path_count;
+
+    /* Chardev names that were used before -chardev defined them, resolved at the end. */
+    struct {
+        char id[64];
+        struct app_attachment *at;
+        const char *option;
+    } unresolved[APP_MAX_CHARDEVS];
+    unsigned unresolved_count;
+
+    char *bios_path; /* owned: where -bios was found */
+};
+
+enum options_result {
+    OPTIONS_RUN,   /* go on */
+    OPTIONS_DONE,  /* something was printed (-help, -version ...): exit 0 */
+    OPTIONS_ERROR  /* ERR says what */
+};
+
+/* Fills OPTIONS from the command line (ARGV's strings must stay). Informative output goes to OUT. */
+enum options_result options_parse(struct app_options *options, int argc, char **argv, FILE *out, struct error *err);
+void options_finish(struct app_options *options);
+
+/* ---- option_values.c ---- */
+
+/* "128", "512M", "1.5G", "size=1G"; a bare number counts MiB. */
+bool options_parse_ram_size(const char *text, uint64_t *bytes, struct error *err);
+/* "base=utc|localtime|2006-06-17T16:01:21|2006-06-17[,clock=...][,driftfix=...]". NOW: seconds since 1970. */
+bool options_parse_rtc(const char *text, int64_t now, int64_t *epoch, struct error *err);
+bool options_parse_icount(const char *text, unsigned *shift, struct error *err);
+/* An unsigned number in C notation that fits below LIMIT. */
+bool options_parse_number(const char *option, const char *text, uint64_t limit, uint64_t *value, struct error *err);
+/* The next element of a comma-separated list: copies it to ELEMENT (",," is a comma), splits it at '='
+ * (VALUE is NULL without one) and moves *TEXT on. False at the end of the list or, with *OVERLONG, when it does not fit. */
+bool options_next_element(const char **text, char *element, size_t size, char **value, bool *overlong);
+
+/* ---- option_devices.c ---- */
+bool options_add_device(struct app_options *options, const char *text, FILE *out, bool *done, struct error *err);
+/* A device specification of the short form, "chardev:ID" or "none". */
+bool options_attach(struct app_options *options, struct app_attachment *at, const char *option, const char *text,
+                    const char *id, struct error *err);
+bool options_attach_by_id(struct app_options *options, struct app_attachment *at, const char *option, const char *id,
+                          struct error *err);
+bool options_add_serial(struct app_options *options, const char *text, struct error *err);
+bool options_add_monitor(struct app_options *options, enum monitor_mode mode, const char *option, const char *text,
+                         struct error *err);
+bool options_add_mon(struct app_options *options, const char *text, struct error *err);
+bool options_add_chardev(struct app_options *options, const char *text, struct error *err);
+bool options_set_gdb(struct app_options *options, const char *text, struct error *err);
+bool options_add_debugcon(struct app_options *options, const char *text, struct error *err);
+/* Default serial port and monitor, and names still to be resolved. */
+bool options_complete_devices(struct app_options *options, struct error *err);
+
+/* ---- list_instructions.c ---- */
+void list_instructions(FILE *out);
+
+#endif

@@ -1,0 +1,387 @@
+/* The run loop: what happens between blocks. */
+#include "cpu/debug.h"
+#include "cpu/fpu.h"
+#include "interp/block.h"
+#include "interp/fpu_signal.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+/* ---- leaving a block ---- */
+
+static void give_back(struct vcpu *cpu, unsigned instructions)
+{
+    cpu->budget += instructions;
+}
+
+const struct op *interp_leave_before(struct vcpu *cpu, const struct op *op)
+{
+    cpu->state.rip = op->eip;
+    give_back(cpu, op->remaining);
+    return NULL;
+}
+
+const struct op *interp_leave_after(struct vcpu *cpu, const struct op *op)
+{
+    uint32_t next = op->eip + op->length;
+
+    cpu->state.rip = cpu->mode & MODE_CS_D ? next : next & 0xffff;
+    give_back(cpu, op->remaining - 1u);
+    return NULL;
+}
+
+const struct op *interp_leave_repeating(struct vcpu *cpu, const struct op *op)
+{
+    /* What an interrupt between two iterations pushes (Intel SDM vol. 3, 17.3.1.1). */
+    cpu->state.system_flags |= FLAG_RF;
+    atomic_fetch_or_explicit(&cpu->attention, ATTENTION_EVENT, memory_order_relaxed);
+    return interp_leave_before(cpu, op);
+}
+
+const struct op *interp_callout_fault(struct vcpu *cpu, const struct op *op)
+{
+    give_back(cpu, op->remaining);
+    cpu_deliver_exception(cpu);
+    return NULL;
+}
+
+const struct op *interp_fault(struct vcpu *cpu, const struct op *op)
+{
+    if (!cpu->exception.valid)
+        cpu_raise_memory_fault(cpu);
+    cpu->state.rip = op->eip;
+    give_back(cpu, op->remaining);
+    cpu_deliver_exception(cpu);
+    return NULL;
+}
+
+const struct op *interp_raise(struct vcpu *cpu, const struct op *op, enum exception_vector vector)
+{
+    static const uint32_t with_error = 1u << EXC_DF | 1u << EXC_TS | 1u << EXC_NP | 1u << EXC_SS | 1u << EXC_GP |
+                                       1u << EXC_PF | 1u << EXC_AC;
+
+    if (with_error >> vector & 1)
+        cpu_raise_error(cpu, vector, 0);
+    else
+        cpu_raise(cpu, vector);
+    return interp_fault(cpu, op);
+}
+
+struct mmu_result interp_check_segment(struct vcpu *cpu, unsigned seg, uint32_t offset, unsigned size, bool write)
+{
+    uint64_t linear = 0;
+    bool ok = write ? cpu_check_segment_write(cpu, seg, offset, size, &linear)
+                    : cpu_check_segment_read(cpu, seg, offset, size, &linear);
+
+    return (struct mmu_result){linear, ok};
+}
+
+void interp_account(struct interp *interp, int64_t budget)
+{
+    struct vcpu *cpu = interp->cpu;
+    uint64_t retired = (uint64_t)(interp->accounted_budget - budget);
+
+    interp->accounted_budget = budget;
+    cpu->instructions += retired;
+    cpu->stats->instructions += retired;
+    if (clock_is_counted(cpu->clock))
+        clock_advance_instructions(cpu->clock, retired);
+}
+
+/* ---- the loop ---- */
+
+static void execute(struct vcpu *cpu, const struct op *op)
+{
+    while (op)
+        op = op->handler(cpu, op);
+}
+
+static bool breakpoint_at(struct interp *interp)
+{
+    uint32_t linear = (uint32_t)(interp->cpu->state.segment[SEG_CS].base + (uint32_t)interp->cpu->state.rip);
+
+    if (interp->resume_valid && interp->resume_linear == linear) {
+        interp->resume_valid = false;
+        return false;
+    }
+    interp->resume_valid = false;
+    for (size_t i = 0; i < interp->breakpoint_count; i++)
+        if (interp->breakpoints[i] == linear) {
+            interp->resume_linear = linear;
+            interp->resume_valid = true;
+            interp->breakpoint_hit = true;
+            return true;
+        }
+    return false;
+}
+
+/* Conditions under which instructions are run one at a time. */
+static bool must_single_step(const struct interp *interp)
+{
+    const struct vcpu *cpu = interp->cpu;
+
+    return (cpu->state.system_flags & (FLAG_TF | FLAG_RF)) || cpu->state.interrupt_shadow ||
+           debug_breakpoints_armed(cpu) || interp->breakpoint_count || cpu->pending_debug;
+}
+
+static void forget_uncached(struct interp *interp)
+{
+    if (interp->uncached) {
+        interp->arena_used = (size_t)((uint8_t *)interp->uncached - interp->arena);
+        interp->uncached = NULL;
+    }
+}
+
+static bool is_software_interrupt(const struct block *block)
+{
+    /* Gates clear TF themselves and leave no single-step trap behind (SDM vol. 3, 17.3.1.4). */
+    return block->interrupts;
+}
+
+/* One instruction with everything that hangs on instruction boundaries: shadows, RF, TF, breakpoints. */
+static void step(struct interp *interp)
+{
+    struct vcpu *cpu = interp->cpu;
+    bool trap_flag = cpu->state.system_flags & FLAG_TF;
+    uint8_t shadow = cpu->state.interrupt_shadow;
+    uint32_t linear = (uint32_t)(cpu->state.segment[SEG_CS].base + (uint32_t)cpu->state.rip);
+
+    /* Keeps blocks from chaining to others. */
+    atomic_fetch_or_explicit(&cpu->attention, ATTENTION_EVENT, memory_order_relaxed);
+    if (!(shadow & INHIBIT_MOV_SS) && !debug_check_execute(cpu, linear)) {
+        cpu_deliver_exception(cpu);
+        return;
+    }
+    struct block *block = block_find(interp, MODE_SINGLE);
+    if (!block) {
+        cpu->state.interrupt_shadow = 0;
+        cpu_deliver_exception(cpu);
+        return;
+    }
+    cpu->state.interrupt_shadow = 0;
+    cpu->state.system_flags &= ~FLAG_RF;
+    uint64_t exceptions = cpu->stats->exceptions;
+    bool software_interrupt = is_software_interrupt(block);
+    cpu->budget -= block->count;
+    execute(cpu, block->ops);
+    forget_uncached(interp);
+    if (cpu->stats->exceptions != exceptions) { /* a new task's T bit outlives the exception that switched to it */
+        cpu->pending_debug &= 1u << 15;
+        return;
+    }
+    uint32_t status = cpu->pending_debug;
+    if (trap_flag && !software_interrupt)
+        status |= 1u << 14; /* DR6.BS */
+    if (!status)
+        return;
+    if (cpu->state.interrupt_shadow & INHIBIT_MOV_SS) { /* held back for one instruction; the single-step trap is lost */
+        cpu->pending_debug = status & ~(1u << 14);
+        return;
+    }
+    cpu->pending_debug = 0;
+    cpu_raise_debug(cpu, status, true);
+    cpu_deliver_exception(cpu);
+}
+
+/* Returns false when the run loop must be left. */
+static bool attend(struct interp *interp)
+{
+    struct vcpu *cpu = interp->cpu;
+    unsigned attention = atomic_load(&cpu->attention);
+
+    if (attention & ATTENTION_FLUSH) {
+        atomic_fetch_and(&cpu->attention, ~ATTENTION_FLUSH);
+        mmu_apply_posted(&cpu->mmu);
+    }
+    if (attention & (ATTENTION_STOP | ATTENTION_RESET))
+        return false;
+    if (attention & ATTENTION_TIMER) {
+        atomic_fetch_and(&cpu->attention, ~ATTENTION_TIMER);
+        if (clock_is_counted(cpu->clock))
+            return false;
+    }
+    if (attention & ATTENTION_INVALIDATED)
+        atomic_fetch_and(&cpu->attention, ~ATTENTION_INVALIDATED);
+    if (attention & (ATTENTION_INTERRUPT | ATTENTION_NMI)) {
+        /* Cleared first, looked at then: a line raised in between sets the bit again. */
+        atomic_fetch_and(&cpu->attention, ~(unsigned)ATTENTION_INTERRUPT);
+        if (cpu->state.interrupt_shadow)
+            atomic_fetch_or(&cpu->attention, ATTENTION_INTERRUPT);
+        else
+            cpu_poll_interrupts(cpu);
+    }
+    if (attention & ATTENTION_EVENT) {
+        if (!must_single_step(interp))
+            atomic_fetch_and(&cpu->attention, ~ATTENTION_EVENT);
+    }
+    return true;
+}
+
+static void run_one(struct interp *interp)
+{
+    struct vcpu *cpu = interp->cpu;
+
+    if (cpu->pending_debug && !(cpu->state.interrupt_shadow & INHIBIT_MOV_SS) &&
+        !(cpu->state.system_flags & FLAG_TF)) {
+        uint32_t status = cpu->pending_debug;
+
+        cpu->pending_debug = 0;
+        cpu_raise_debug(cpu, status, true);
+        cpu_deliver_exception(cpu);
+        return;
+    }
+    step(interp);
+}
+
+void interp_run(struct interp *interp)
+{
+    struct vcpu *cpu = interp->cpu;
+
+    cpu_fpu_load(cpu);
+    interp->accounted_budget = cpu->budget;
+    if (must_single_step(interp) || interp->breakpoint_count)
+        atomic_fetch_or(&cpu->attention, ATTENTION_EVENT);
+    atomic_fetch_or(&cpu->attention, ATTENTION_INTERRUPT);
+    for (;;) {
+        if (unlikely(atomic_load_explicit(&cpu->attention, memory_order_relaxed)) && !attend(interp))
+            break;
+        if (unlikely(cpu->state.halted || cpu->budget <= 0))
+            break;
+        if (unlikely(atomic_load_explicit(&cpu->attention, memory_order_relaxed) & ATTENTION_EVENT)) {
+            if (interp->breakpoint_count && breakpoint_at(interp))
+                break;
+            run_one(interp);
+            continue;
+        }
+        struct block *block = block_find(interp, 0);
+        if (unlikely(!block)) {
+            cpu_deliver_exception(cpu);
+            continue;
+        }
+        cpu->stats->blocks_entered++;
+        if (unlikely(block->count > cpu->budget)) { /* counted time: the last few singly */
+            step(interp);
+            continue;
+        }
+        if (LOG_ENABLED(cpu->log, EXEC))
+            log_write(cpu->log, "Trace: %08x mode %08x", block->linear, block->mode);
+        cpu->budget -= block->count;
+        execute(cpu, block->ops);
+        if (unlikely(interp->uncached))
+            forget_uncached(interp);
+    }
+    interp_account(interp, cpu->budget);
+}
+
+void interp_step(struct interp *interp)
+{
+    struct vcpu *cpu = interp->cpu;
+
+    cpu_fpu_load(cpu);
+    if (cpu->budget <= 0)
+        cpu->budget = 1;
+    interp->accounted_budget = cpu->budget;
+    if (!attend(interp) || cpu->state.halted)
+        return;
+    interp->resume_valid = false;
+    run_one(interp);
+    interp_account(interp, cpu->budget);
+}
+
+/* ---- life ---- */
+
+static void page_written(void *opaque, uint64_t page, unsigned offset, unsigned length, unsigned flags)
+{
+    if (flags & PAGE_FLAG_CODE)
+        block_page_written(opaque, page, offset, length);
+}
+
+static void map_changed(void *opaque, uint64_t page)
+{
+    struct interp *interp = opaque;
+
+    if (page == UINT64_MAX) {
+        interp->flush_posted = true;
+        cpu_post_attention(interp->cpu, ATTENTION_INVALIDATED);
+    }
+}
+
+struct interp *interp_create(struct vcpu *cpu, struct error *err)
+{
+    struct interp *interp = calloc(1, sizeof *interp);
+
+    if (!interp) {
+        error_set(err, "out of memory for the interpreter");
+        return NULL;
+    }
+    if (!fpu_signal_install()) {
+        free(interp);
+        error_set(err, "cannot install the handler for arithmetic faults (SIGFPE)");
+        return NULL;
+    }
+    interp->cpu = cpu;
+    decoder_init(&interp->decoder, cpu->model);
+    interp->page_count = cpu->mmu.memory->ram_size >> PAGE_SHIFT;
+    interp->arena = mmap(NULL, ARENA_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    interp->arena_top = ARENA_SIZE;
+    interp->hash = calloc(BLOCK_HASH_SIZE, sizeof *interp->hash);
+    interp->jump_cache = calloc(JUMP_CACHE_SIZE, sizeof *interp->jump_cache);
+    interp->page_blocks = calloc(interp->page_count, sizeof *interp->page_blocks);
+    if (interp->arena == MAP_FAILED || !interp->hash || !interp->jump_cache || !interp->page_blocks) {
+        if (interp->arena == MAP_FAILED)
+            interp->arena = NULL;
+        interp_destroy(interp);
+        error_set(err, "out of memory for the interpreter's block cache");
+        return NULL;
+    }
+    cpu->engine = interp;
+    memory_add_written_listener(cpu->mmu.memory, page_written, interp);
+    memory_add_map_listener(cpu->mmu.memory, map_changed, interp);
+    return interp;
+}
+
+void interp_destroy(struct interp *interp)
+{
+    if (!interp)
+        return;
+    if (interp->arena)
+        munmap(interp->arena, ARENA_SIZE);
+    free(interp->hash);
+    free(interp->jump_cache);
+    free(interp->page_blocks);
+    free(interp->breakpoints);
+    free(interp);
+}
+
+void interp_flush(struct interp *interp)
+{
+    block_flush_all(interp);
+}
+
+bool interp_set_breakpoint(struct interp *interp, uint64_t linear, bool set)
+{
+    for (size_t i = 0; i < interp->breakpoint_count; i++) {
+        if (interp->breakpoints[i] != (uint32_t)linear)
+            continue;
+        if (!set)
+            interp->breakpoints[i] = interp->breakpoints[--interp->breakpoint_count];
+        return true;
+    }
+    if (!set)
+        return false;
+    uint32_t *grown = realloc(interp->breakpoints, (interp->breakpoint_count + 1) * sizeof *grown);
+    if (!grown)
+        return false;
+    interp->breakpoints = grown;
+    grown[interp->breakpoint_count++] = (uint32_t)linear;
+    return true;
+}
+
+bool interp_breakpoint_hit(struct interp *interp)
+{
+    bool hit = interp->breakpoint_hit;
+
+    interp->breakpoint_hit = false;
+    return hit;
+}

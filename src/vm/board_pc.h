@@ -1,0 +1,45 @@
+/* The PC: i440FX host bridge, PIIX3 south bridge with PIIX4 power management, and what sits on the
+ * ISA bus, at the addresses where QEMU's `pc` machine has it.
+ *
+ * Everything here is called with the device lock held, or with no vCPU running. */
+#ifndef DRAGOMAN_VM_BOARD_PC_H
+#define DRAGOMAN_VM_BOARD_PC_H
+
+#include "devices/device.h"
+#include "vm/vm.h"
+
+struct board;
+
+/* Builds all devices and loads what the options name: ROM, kernel. NULL with a message on failure. */
+struct board *board_create(struct vm *vm, struct error *err);
+void board_destroy(struct board *board);
+/* RESET# to everything, the processors included; for a direct boot the firmware's work as well, and
+ * the kernel is put into memory anew. The vCPUs are parked. */
+void board_reset(struct board *board);
+void board_press_power_button(struct board *board);
+
+int board_acknowledge_interrupt(struct board *board);
+void board_set_ferr(struct board *board, bool level);
+
+struct device *board_first_device(struct board *board);
+struct device *board_find_device(struct board *board, const char *id);
+uint64_t board_irq_count(struct board *board, unsigned irq);
+/* Lines for `info pci`. */
+void board_describe_pci(struct board *board, void (*print)(void *to, const char *line), void *to);
+
+/* ---- board_rom.c ---- */
+
+#define BOARD_ROM_MIN (64u << 10)
+#define BOARD_ROM_MAX (4u << 20)
+
+/* A firmware image: its end at 4 GiB, its last 128 KiB also below 1 MiB. */
+struct board_rom {
+    uint8_t *bytes;
+    uint32_t size;
+    struct memory_region high, low;
+};
+
+bool board_rom_load(struct board_rom *rom, const char *path, struct memory *memory, struct error *err);
+void board_rom_unload(struct board_rom *rom, struct memory *memory);
+
+#endif

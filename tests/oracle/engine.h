@@ -1,0 +1,44 @@
+/* Engines: what runs a batch of test cases. The processor itself is one of them. */
+#ifndef DRAGOMAN_TESTS_ORACLE_ENGINE_H
+#define DRAGOMAN_TESTS_ORACLE_ENGINE_H
+
+#include "abi.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct test_case {
+    struct oracle_input input;
+    uint64_t base;  /* seed of the memory pattern; 0: all zero */
+    uint64_t seed;  /* the generator's, for reports */
+    uint16_t row;   /* instruction table row the case was made for; ROW_NONE: arbitrary bytes */
+    uint8_t mode;   /* index for coverage: 0 32-bit, 1 16-bit */
+    uint8_t operand_size;
+    bool block;     /* more than one instruction */
+};
+
+struct engine {
+    const char *name;
+    /* Where terminators have to jump; every engine uses the processor's address. */
+    uint32_t epilogue;
+    /* All cases of a batch have the same base. COUNT is at most ORACLE_BATCH. */
+    void (*run)(struct engine *engine, const struct test_case *cases, struct oracle_output *outputs, size_t count);
+    void (*destroy)(struct engine *engine);
+};
+
+/* NULL with a message on standard error. */
+struct engine *engine_create_host(const char *helper_path);
+/* EPILOGUE: of the host engine. BUDGET: instructions until a case counts as hung. */
+struct engine *engine_create_interp(uint32_t epilogue, int64_t budget);
+
+/* Starts the processor's side afresh, for the confirmation of a disagreement. */
+void engine_host_restart(struct engine *engine);
+
+/* The memory pattern of SEED. */
+void oracle_fill_base(uint64_t seed, uint8_t *base);
+/* FNINIT state, MXCSR 1F80h, XMM zero. */
+void oracle_default_fx(uint8_t *fx);
+/* Arena offset of LINEAR, or UINT32_MAX. */
+uint32_t oracle_arena_offset(uint32_t linear);
+
+#endif

@@ -1,0 +1,45 @@
+/* Test cases at random: encodings from the instruction table, states from edge values. */
+#ifndef DRAGOMAN_TESTS_ORACLE_GENERATE_H
+#define DRAGOMAN_TESTS_ORACLE_GENERATE_H
+
+#include "engine.h"
+#include "random.h"
+
+#include "cpu/decode.h"
+#include "cpu/model.h"
+
+enum oracle_mode { ORACLE_MODE32, ORACLE_MODE16, ORACLE_MODES };
+
+/* Why an instruction is not run. */
+enum exclusion {
+    EXCLUDED_NOT,
+    EXCLUDED_EMULATED,  /* Linux or the hypervisor answers in the processor's place: CPUID, UMIP instructions, RDTSC's value */
+    EXCLUDED_SYSTEM_CALL,
+    EXCLUDED_NEWER,     /* the processor knows it, the model does not */
+    EXCLUDED_LONG_MODE, /* compatibility mode differs from protected mode */
+};
+
+struct generator;
+
+struct generator *generator_create(const struct cpu_model *model);
+void generator_destroy(struct generator *generator);
+
+/* Only rows whose flag is set are made; all by default. */
+void generator_enable_row(struct generator *generator, uint16_t row, bool enabled);
+/* Encodings known for ROW in MODE. */
+unsigned generator_template_count(const struct generator *generator, uint16_t row, enum oracle_mode mode);
+/* Why ROW as a whole is never run, NULL if it is. */
+const char *generator_row_excluded(uint16_t row);
+
+/* Fills *OUT, all of it a function of SEED. ROW: for this row, or ROW_NONE for any, arbitrary bytes included.
+ * INSTRUCTIONS: 1, or up to 30 for a block. EPILOGUE: the terminator's target. */
+void generator_make(struct generator *generator, uint64_t seed, uint64_t base, uint16_t row, unsigned instructions,
+                    uint32_t epilogue, struct test_case *out);
+
+/* Whether the instruction at CODE may be run on the processor. */
+enum exclusion generator_check(const struct generator *generator, const uint8_t *code, size_t length, bool code32,
+                               uint32_t eip, struct decoded_instruction *insn, enum decode_status *status);
+
+/* Appends the far jump to EPILOGUE (or INT3 where GS may not be flat); the code then has its final length. */
+void case_terminate(struct oracle_input *in, bool code32, bool trap, uint32_t epilogue);
+#endif

@@ -1,0 +1,168 @@
+/* The processor as an engine: a child process and a batch in shared memory. */
+#include "engine.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define HANG_SECONDS 2
+
+struct host_engine {
+    struct engine engine;
+    char *path;
+    int fd;
+    struct oracle_shared *shared;
+    pid_t child;
+    uint64_t base;
+    bool base_known;
+};
+
+static void stop(struct host_engine *host)
+{
+    if (host->child > 0) {
+        kill(host->child, SIGKILL);
+        waitpid(host->child, NULL, 0);
+    }
+    host->child = 0;
+}
+
+static bool child_is_gone(struct host_engine *host)
+{
+    if (waitpid(host->child, NULL, WNOHANG) != host->child)
+        return false;
+    host->child = 0;
+    return true;
+}
+
+/* 1: replied, 0: time is up, -1: the child died */
+static int wait_for(struct host_engine *host, uint32_t request, unsigned seconds)
+{
+    struct timespec start, now;
+
+    clock_gettime(CLOCK_MONOTONIC, &start);
+    for (;;) {
+        uint32_t reply = __atomic_load_n(&host->shared->reply, __ATOMIC_ACQUIRE);
+        struct timespec timeout = {.tv_nsec = 50000000};
+
+        if (reply == request)
+            return 1;
+        if (syscall(SYS_futex, &host->shared->reply, FUTEX_WAIT, reply, &timeout, NULL, 0) && errno == ETIMEDOUT) {
+            if (child_is_gone(host))
+                return -1;
+            clock_gettime(CLOCK_MONOTONIC, &now);
+            if (now.tv_sec - start.tv_sec > (time_t)seconds)
+                return 0;
+        }
+    }
+}
+
+static bool start(struct host_engine *host)
+{
+    host->shared->request = 0;
+    host->shared->reply = UINT32_MAX;
+    host->shared->failure = 0;
+    host->base_known = false;
+    host->shared->base_generation = 0;
+    host->child = fork();
+    if (host->child == 0) {
+        dup2(host->fd, 3);
+        char *argv[] = {host->path, NULL}, *envp[] = {NULL};
+        execve(host->path, argv, envp);
+        _exit(98);
+    }
+    if (host->child < 0 || wait_for(host, 0, 10) != 1) {
+        fprintf(stderr, "oracle: the helper %s did not start (step %u)\n", host->path, host->shared->failure);
+        stop(host);
+        return false;
+    }
+    host->engine.epilogue = host->shared->epilogue;
+    return true;
+}
+
+void engine_host_restart(struct engine *engine)
+{
+    struct host_engine *host = (struct host_engine *)engine;
+
+    stop(host);
+    if (!start(host))
+        exit(1);
+}
+
+static void run(struct engine *engine, const struct test_case *cases, struct oracle_output *outputs, size_t count)
+{
+    struct host_engine *host = (struct host_engine *)engine;
+    struct oracle_shared *shared = host->shared;
+    size_t first = 0;
+
+    for (size_t i = 0; i < count; i++)
+        memcpy(&shared->input[i], &cases[i].input, sizeof cases[i].input);
+    while (first < count) {
+        if (!host->child && !start(host))
+            exit(1);
+        if (!host->base_known || host->base != cases[0].base) {
+            oracle_fill_base(cases[0].base, shared->base);
+            shared->base_generation++;
+            host->base = cases[0].base;
+            host->base_known = true;
+        }
+        shared->first = (uint32_t)first;
+        shared->count = (uint32_t)count;
+        shared->current = (uint32_t)first;
+        uint32_t request = shared->request + 1;
+        __atomic_store_n(&shared->request, request, __ATOMIC_RELEASE);
+        syscall(SYS_futex, &shared->request, FUTEX_WAKE, 1, NULL, NULL, 0);
+        int result = wait_for(host, request, HANG_SECONDS);
+        if (result == 1)
+            break;
+        /* The case that was running is lost, the child with it. */
+        first = shared->current;
+        if (result == 0)
+            stop(host);
+        shared->output[first].end = result == 0 ? END_HANG : END_DISCARD;
+        first++;
+    }
+    memcpy(outputs, shared->output, count * sizeof *outputs);
+}
+
+static void destroy(struct engine *engine)
+{
+    struct host_engine *host = (struct host_engine *)engine;
+
+    stop(host);
+    munmap(host->shared, sizeof *host->shared);
+    close(host->fd);
+    free(host->path);
+    free(host);
+}
+
+struct engine *engine_create_host(const char *helper_path)
+{
+    struct host_engine *host = calloc(1, sizeof *host);
+
+    host->engine = (struct engine){.name = "host", .run = run, .destroy = destroy};
+    host->path = strdup(helper_path);
+    host->fd = memfd_create("oracle", 0);
+    if (host->fd < 0 || ftruncate(host->fd, sizeof *host->shared)) {
+        perror("oracle: shared memory");
+        return NULL;
+    }
+    host->shared = mmap(NULL, sizeof *host->shared, PROT_READ | PROT_WRITE, MAP_SHARED, host->fd, 0);
+    if (host->shared == MAP_FAILED) {
+        perror("oracle: shared memory");
+        return NULL;
+    }
+    oracle_default_fx(host->shared->default_fx);
+    if (!start(host)) {
+        destroy(&host->engine);
+        return NULL;
+    }
+    return &host->engine;
+}
