@@ -100,7 +100,7 @@ always_inline const struct op *callout_body(struct vcpu *cpu, const struct op *o
     if (ends_block || cpu->next_rip != (cpu->mode & MODE_CS_D ? next : next & 0xffff)) {
         cpu->state.rip = cpu->next_rip;
         cpu->budget += op->remaining - 1;
-        return interp_enter_cached(cpu);
+        return unlikely(cpu->state.halted) ? NULL : interp_enter_cached(cpu);
     }
     if (unlikely(cpu->mode != mode))
         return interp_leave_after(cpu, op);

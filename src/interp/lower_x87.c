@@ -20,7 +20,7 @@ void interp_lower_x87(struct lowering *l)
         op->handler = x87_register_handlers[group][insn->modrm - 0xc0];
         return;
     }
-    const struct memory_handlers *handlers = &x87_memory_handlers[group][insn->modrm >> 3];
+    const struct memory_handlers *handlers = &x87_memory_handlers[group][insn->modrm >> 3 & 7];
     const struct operand *memory = fpu_memory_operand(insn);
     if (!memory || !handlers->fast[0])
         return;

@@ -34,7 +34,7 @@
 struct machine_state {
     struct fxsave_image fpu;
     uint8_t data[DATA_SIZE];
-    uint64_t gpr[8]; /* by number; 3 points to the data, 4 and 5 are not used */
+    uint64_t gpr[8]; /* by number; 3 points to the data, 6 is 0 and an index, 4 and 5 are not used */
     uint64_t flags;
     int vector;
 } __attribute__((aligned(64)));
@@ -285,6 +285,7 @@ static void random_machine_state(struct machine_state *state, bool mostly_masked
         state->data[i] = (uint8_t)random64();
     for (unsigned i = 0; i < 8; i++)
         state->gpr[i] = (uint32_t)random64();
+    state->gpr[GPR_SI] = 0; /* an index */
     state->flags = (random64() & ARITHMETIC) | 0x202;
 }
 
@@ -447,9 +448,13 @@ static void test_x87(void **state)
     install_handlers();
     for (unsigned first = 0xd8; first <= 0xdf; first++) {
         for (unsigned reg = 0; reg < 8; reg++) {
-            const uint8_t code[15] = {(uint8_t)first, (uint8_t)(reg << 3 | 3)};
+            const uint8_t plain[15] = {(uint8_t)first, (uint8_t)(reg << 3 | 3)};
+            const uint8_t displaced[15] = {(uint8_t)first, (uint8_t)(0x40 | reg << 3 | 3), 16};
+            const uint8_t indexed[15] = {(uint8_t)first, (uint8_t)(0x84 | reg << 3), 0xb3, 32}; /* 32(%ebx,%esi,4) */
 
-            try_encoding(f->m, &f->decoder, code, 40, &s);
+            try_encoding(f->m, &f->decoder, plain, 40, &s);
+            try_encoding(f->m, &f->decoder, displaced, 10, &s);
+            try_encoding(f->m, &f->decoder, indexed, 10, &s);
         }
         for (unsigned modrm = 0xc0; modrm < 0x100; modrm++) {
             const uint8_t code[15] = {(uint8_t)first, (uint8_t)modrm};
@@ -460,7 +465,7 @@ static void test_x87(void **state)
     const uint8_t wait[15] = {0x9b};
     try_encoding(f->m, &f->decoder, wait, 20, &s);
     report("x87", &s);
-    assert_int_equal(s.encodings, 53 + 420 + 1);
+    assert_int_equal(s.encodings, 3 * 53 + 420 + 1);
     assert_true(s.faults > 1000);
     assert_all_rows_seen(f, &s, "x87", "x87");
 }
@@ -476,19 +481,26 @@ static void test_simd(void **state)
     install_handlers();
     for (unsigned p = 0; p < ARRAY_SIZE(prefixes); p++) {
         for (unsigned op = 0x10; op < 0x100; op++) {
-            for (unsigned form = 0; form < ARRAY_SIZE(registers) + 4; form++) {
-                static const uint8_t memory[] = {0x0b, 0x03, 0x33, 0x3b};
+            for (unsigned form = 0; form < ARRAY_SIZE(registers) + 6; form++) {
+                /* (%ebx), 16(%ebx), 32(%ebx,%esi,4) */
+                static const uint8_t memory[][6] = {{0x0b}, {0x03}, {0x33}, {0x3b}, {0x53, 16}, {0x94, 0xb3, 32}};
+                static const uint8_t memory_length[] = {1, 1, 1, 1, 2, 6};
                 uint8_t code[15] = {0};
                 unsigned n = 0;
 
                 /* Registers 3 to 5 in the reg field: opcode extensions of shifts and fences, else the host's. */
-                if (form > ARRAY_SIZE(registers) && (op < 0x71 || op > 0x73) && op != 0xae)
+                if (form >= ARRAY_SIZE(registers) + 3 && (op < 0x71 || op > 0x73) && op != 0xae)
                     continue;
                 if (prefixes[p])
                     code[n++] = prefixes[p];
                 code[n++] = 0x0f;
                 code[n++] = (uint8_t)op;
-                code[n++] = form < 4 ? memory[form] : registers[form - 4];
+                if (form < ARRAY_SIZE(memory)) {
+                    memcpy(code + n, memory[form], memory_length[form]);
+                    n += memory_length[form];
+                } else {
+                    code[n++] = registers[form - ARRAY_SIZE(memory)];
+                }
                 code[n] = (uint8_t)random64(); /* an immediate, if there is one */
                 try_encoding(f->m, &f->decoder, code, 24, &s);
             }

@@ -526,7 +526,6 @@ static void test_suppressed_stores(void **state)
         mmu_set_observe(&f->cpu->mmu, observed, observed);
         memory_write(f->m->memory, GOOD, 2, 0x35f); /* precision unmasked: stored and reported */
         assert_int_equal(RUN(f, GOOD, 0xd9, 0x2b, 0xd9, 0xeb, 0xdd, 0x5b, 0x08), NONE); /* fldpi; fstpl */
-        print_message("obs %u rip %x fsw %x fcw %x cr2 %x\n", observed, (unsigned)f->s->rip, f->s->x87.fsw, f->s->x87.fcw, (unsigned)f->s->cr2);
         assert_int_equal(get(f, GOOD + 8, 8), 0x400921fb54442d18);
         assert_int_equal(f->s->x87.fsw & ~0x4700u, X87_B | X87_ES | 0x20);
         mmu_set_observe(&f->cpu->mmu, false, false);

@@ -40,7 +40,8 @@ static const uint32_t arena_linear[ARENA_PAGES] = {
 #define SELECTOR_LDT(n)      ((n) * 8 + 7)
 
 /* LDT entries: X(n, name, base, limit, 32-bit, contents, read/execute only, limit in pages, not present)
- * contents as modify_ldt() has them: 0 data, 1 expand-down data, 2 code, 3 conforming code. */
+ * contents as modify_ldt() has them: 0 data, 1 expand-down data, 2 code, 3 conforming code (which Linux grants only
+ * when it is not present). */
 #define ORACLE_LDT(X)                                          \
     X(0, DATA32, ARENA_DATA, 0xffff, 1, 0, 0, 0, 0)            \
     X(1, DATA16, ARENA_DATA, 0xffff, 0, 0, 0, 0, 0)            \
@@ -54,7 +55,7 @@ static const uint32_t arena_linear[ARENA_PAGES] = {
     X(9, EXECUTE16, ARENA_CODE, 0x1fff, 0, 2, 1, 0, 0)         \
     X(10, ABSENT_DATA, ARENA_DATA, 0xffff, 1, 0, 0, 0, 1)      \
     X(11, ABSENT_CODE, ARENA_CODE, 0x1fff, 1, 2, 0, 0, 1)      \
-    X(12, CONFORMING32, ARENA_CODE, 0x1fff, 1, 3, 0, 0, 0)     \
+    X(12, ABSENT_CONFORMING, ARENA_CODE, 0x1fff, 1, 3, 0, 0, 1) \
     X(13, CODE32_ODD, ARENA_CODE + 0x13, 0x1801, 1, 2, 0, 0, 0) \
     X(14, PAGES, ARENA_DATA, 0x10, 1, 0, 0, 1, 0)              \
     X(15, CODE16_ODD, ARENA_CODE + 0x13, 0x1801, 0, 2, 0, 0, 0) \

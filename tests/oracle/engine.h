@@ -15,6 +15,8 @@ struct test_case {
     uint8_t mode;   /* index for coverage: 0 32-bit, 1 16-bit */
     uint8_t operand_size;
     bool block;     /* more than one instruction */
+    bool trap;      /* ends by INT3, not by the far jump */
+    uint16_t body;  /* code bytes without the terminator */
 };
 
 struct engine {

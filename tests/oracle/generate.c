@@ -300,12 +300,12 @@ static void choose_segments(struct making *m)
     static const uint16_t data[] = {SELECTOR_LDT(LDT_DATA32), SELECTOR_LDT(LDT_DATA16), SELECTOR_LDT(LDT_READ_ONLY),
                                     SELECTOR_LDT(LDT_DOWN32), SELECTOR_LDT(LDT_DOWN16), SELECTOR_LDT(LDT_ODD),
                                     SELECTOR_LDT(LDT_PAGES), SELECTOR_LDT(LDT_CODE32), SELECTOR_LDT(LDT_CODE16),
-                                    SELECTOR_LDT(LDT_DOWN_ODD16), 0, 3, SELECTOR_USER_DATA, SELECTOR_LDT(LDT_CONFORMING32)};
+                                    SELECTOR_LDT(LDT_DOWN_ODD16), 0, 3, SELECTOR_USER_DATA};
     static const uint16_t stack[] = {SELECTOR_LDT(LDT_DATA32), SELECTOR_LDT(LDT_DATA16), SELECTOR_LDT(LDT_DATA16),
                                      SELECTOR_LDT(LDT_DOWN32), SELECTOR_LDT(LDT_DOWN16), SELECTOR_LDT(LDT_ODD),
                                      SELECTOR_LDT(LDT_PAGES), SELECTOR_LDT(LDT_DOWN_ODD16), SELECTOR_USER_DATA};
     static const uint16_t code32[] = {SELECTOR_LDT(LDT_CODE32), SELECTOR_LDT(LDT_EXECUTE32), SELECTOR_LDT(LDT_CODE32_ODD),
-                                      SELECTOR_LDT(LDT_CONFORMING32), SELECTOR_LDT(LDT_CODE32_SHORT)};
+                                      SELECTOR_LDT(LDT_CODE32_SHORT)};
     static const uint16_t code16[] = {SELECTOR_LDT(LDT_CODE16), SELECTOR_LDT(LDT_CODE16), SELECTOR_LDT(LDT_EXECUTE16),
                                       SELECTOR_LDT(LDT_CODE16_ODD), SELECTOR_LDT(LDT_CODE16_SHORT)};
     struct random *r = &m->random;
@@ -568,15 +568,17 @@ static void tame_branch(struct making *m, uint8_t *code, const struct decoded_in
         memcpy(code + insn->length - 4, &distance, 4);
 }
 
-void case_terminate(struct oracle_input *in, bool code32, bool trap, uint32_t epilogue)
+void case_finish(struct test_case *c, uint32_t epilogue)
 {
-    uint8_t end[16];
+    struct oracle_input *in = &c->input;
+    uint8_t *end = in->code + c->body;
     unsigned n = 0;
+    uint32_t limit = ARENA_CODE_PAGES * ARENA_PAGE;
 
-    if (trap) {
+    if (c->trap) {
         end[n++] = 0xcc;
     } else {
-        if (!code32)
+        if (c->mode == ORACLE_MODE16)
             end[n++] = 0x66;
         end[n++] = 0xea;
         memcpy(end + n, &epilogue, 4);
@@ -584,8 +586,10 @@ void case_terminate(struct oracle_input *in, bool code32, bool trap, uint32_t ep
         end[n++] = SELECTOR_USER_CODE32;
         end[n++] = 0;
     }
-    memcpy(in->code + in->code_length, end, n);
-    in->code_length += n;
+    in->code_length = c->body + n;
+    if (in->code_offset + in->code_length > limit)
+        in->code_length = limit - in->code_offset;
+    in->registers.rip = ARENA_CODE + in->code_offset - segment_base(in->registers.segment[ORACLE_CS]);
 }
 
 static bool loads_gs(const struct decoded_instruction *insn)
@@ -610,28 +614,19 @@ static bool needs_fpu(const struct decoded_instruction *insn)
     return instruction_table[insn->row].attributes & (ATTR_X87 | ATTR_MMX | ATTR_SSE);
 }
 
-static void place_code(struct making *m, uint32_t length)
+static uint32_t choose_place(struct random *r)
 {
-    struct random *r = &m->random;
-    struct oracle_input *in = m->in;
-    uint32_t limit = ARENA_CODE_PAGES * ARENA_PAGE, base = segment_base(in->registers.segment[ORACLE_CS]);
     uint32_t offset;
 
     switch (random_below(r, 16)) {
     case 0: /* over the page boundary */
-        offset = ARENA_PAGE - random_below(r, 16);
-        break;
+        return ARENA_PAGE - random_below(r, 16);
     case 1: /* up to the end, and beyond */
-        offset = limit - random_below(r, 24) - 1;
-        break;
+        return ARENA_CODE_PAGES * ARENA_PAGE - random_below(r, 24) - 1;
     default:
         offset = random_below(r, 16) * 0x1b4 + random_below(r, 64);
-        break;
+        return offset < 0x13 ? 0x13 : offset;
     }
-    in->code_offset = offset < 0x13 ? 0x13 : offset;
-    if (in->code_offset + length > limit)
-        in->code_length = limit - in->code_offset;
-    in->registers.rip = ARENA_CODE + in->code_offset - base;
 }
 
 void generator_make(struct generator *g, uint64_t seed, uint64_t base, uint16_t row, unsigned instructions,
@@ -656,7 +651,6 @@ void generator_make(struct generator *g, uint64_t seed, uint64_t base, uint16_t 
     out->mode = (uint8_t)m->mode;
     choose_segments(m);
     choose_registers(m);
-    in->registers.rip = 0x1000;
 
     for (unsigned tries = 0; count < instructions && tries < 200; tries++) {
         uint8_t *code = in->code + in->code_length;
@@ -703,8 +697,10 @@ void generator_make(struct generator *g, uint64_t seed, uint64_t base, uint16_t 
         in->code_length += length;
         count++;
     }
-    case_terminate(in, code32, m->trap, epilogue);
-    place_code(m, in->code_length);
+    out->body = (uint16_t)in->code_length;
+    out->trap = m->trap;
+    in->code_offset = choose_place(r);
+    case_finish(out, epilogue);
     for (unsigned i = 0; i < count && i < 3; i++) {
         if (insns[i].row == ROW_NONE)
             continue;

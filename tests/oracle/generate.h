@@ -40,6 +40,8 @@ void generator_make(struct generator *generator, uint64_t seed, uint64_t base, u
 enum exclusion generator_check(const struct generator *generator, const uint8_t *code, size_t length, bool code32,
                                uint32_t eip, struct decoded_instruction *insn, enum decode_status *status);
 
-/* Appends the far jump to EPILOGUE (or INT3 where GS may not be flat); the code then has its final length. */
-void case_terminate(struct oracle_input *in, bool code32, bool trap, uint32_t epilogue);
+/* Appends the terminator (a far jump to EPILOGUE, INT3 where GS may not be flat) to the body, cuts it off at the end of
+ * the code pages, and sets EIP from the code's place. */
+void case_finish(struct test_case *c, uint32_t epilogue);
+
 #endif

@@ -1,4 +1,5 @@
 /* The processor as an engine: a child process and a batch in shared memory. */
+#define _GNU_SOURCE
 #include "engine.h"
 
 #include <errno.h>

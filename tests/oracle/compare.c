@@ -1,0 +1,199 @@
+/* See compare.h. */
+#include "compare.h"
+
+#include "cpu/fxsave.h"
+#include "cpu/instruction_table.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+struct text {
+    char *at;
+    size_t room;
+    bool differs;
+};
+
+static void __attribute__((format(printf, 2, 3))) differ(struct text *t, const char *format, ...)
+{
+    va_list arguments;
+
+    t->differs = true;
+    if (!t->at || !t->room)
+        return;
+    va_start(arguments, format);
+    int n = vsnprintf(t->at, t->room, format, arguments);
+    va_end(arguments);
+    if (n < 0 || (size_t)n >= t->room)
+        n = (int)t->room - 1;
+    t->at += n;
+    t->room -= (size_t)n;
+}
+
+/* ---- exemptions ---- */
+
+struct exemption {
+    const char *name, *reason;
+    bool (*applies)(const struct test_case *c, const struct oracle_output *host, const struct oracle_output *engine);
+};
+
+static bool selects_processor_number(const struct test_case *c, const struct oracle_output *host,
+                                     const struct oracle_output *engine)
+{
+    if (c->row != ROW_LSL && !c->block)
+        return false;
+    for (unsigned i = 0; i < 8; i++)
+        if ((c->input.registers.gpr[i] & 0xfffc) == 0x78)
+            return true;
+    return false;
+}
+
+static bool entered_long_mode(const struct test_case *c, const struct oracle_output *host,
+                              const struct oracle_output *engine)
+{
+    return (host->registers.segment[ORACLE_CS] & 0xfffc) == 0x30 || (engine->registers.segment[ORACLE_CS] & 0xfffc) == 0x30;
+}
+
+static bool nested_task_return(const struct test_case *c, const struct oracle_output *host,
+                               const struct oracle_output *engine)
+{
+    return (c->input.registers.eflags & 0x4000) && (c->row == ROW_IRET || c->row == ROW_IRETD);
+}
+
+static const struct exemption exemptions[] = {
+    {"processor-number", "LSL of Linux's per-CPU segment (selector 7B) tells which processor it ran on", selects_processor_number},
+    {"long-mode", "a far transfer to Linux's 64-bit code segment (selector 33) leaves compatibility mode", entered_long_mode},
+    {"nested-task", "IRET with NT set is #GP in long mode, a task return in protected mode", nested_task_return},
+};
+
+const char *compare_exemption_name(unsigned n)
+{
+    return n < ARRAY_SIZE(exemptions) ? exemptions[n].name : NULL;
+}
+const char *compare_exemption_reason(unsigned n)
+{
+    return n < ARRAY_SIZE(exemptions) ? exemptions[n].reason : NULL;
+}
+
+/* ---- comparison ---- */
+
+static const char *const gpr_names[] = {"eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi"};
+static const char *const segment_names[] = {"es", "cs", "ss", "ds", "fs", "gs"};
+static const char *const end_names[] = {"none", "normal", "fault", "hang", "discard", "setup"};
+
+static void compare_fpu(struct text *t, const uint8_t *host_fx, const uint8_t *engine_fx)
+{
+    const struct fxsave_image *h = (const void *)host_fx, *e = (const void *)engine_fx;
+
+    if (h->fcw != e->fcw)
+        differ(t, " fcw %04x/%04x", h->fcw, e->fcw);
+    if (h->fsw != e->fsw)
+        differ(t, " fsw %04x/%04x", h->fsw, e->fsw);
+    if (h->ftw != e->ftw)
+        differ(t, " ftw %02x/%02x", h->ftw, e->ftw);
+    if (h->mxcsr != e->mxcsr)
+        differ(t, " mxcsr %04x/%04x", h->mxcsr, e->mxcsr);
+    for (unsigned i = 0; i < 8; i++) {
+        if (memcmp(h->st[i], e->st[i], 10)) {
+            uint64_t a, b;
+            uint16_t x, y;
+            memcpy(&a, h->st[i], 8);
+            memcpy(&b, e->st[i], 8);
+            memcpy(&x, h->st[i] + 8, 2);
+            memcpy(&y, e->st[i] + 8, 2);
+            differ(t, " st%u %04x.%016llx/%04x.%016llx", i, x, (unsigned long long)a, y, (unsigned long long)b);
+        }
+    }
+    for (unsigned i = 0; i < 8; i++) {
+        uint64_t a[2], b[2];
+        memcpy(a, h->xmm[i], 16);
+        memcpy(b, e->xmm[i], 16);
+        if (a[0] != b[0] || a[1] != b[1])
+            differ(t, " xmm%u %016llx.%016llx/%016llx.%016llx", i, (unsigned long long)a[1], (unsigned long long)a[0],
+                   (unsigned long long)b[1], (unsigned long long)b[0]);
+    }
+}
+
+static void compare_memory(struct text *t, const struct oracle_output *host, const struct oracle_output *engine)
+{
+    if (host->line_count == engine->line_count && host->line_hash == engine->line_hash)
+        return;
+    if (host->line_count != engine->line_count)
+        differ(t, " lines %u/%u", host->line_count, engine->line_count);
+    for (unsigned i = 0, j = 0; i < host->line_count || j < engine->line_count;) {
+        const struct oracle_line *a = i < host->line_count && i < ORACLE_MAX_LINES ? &host->lines[i] : NULL;
+        const struct oracle_line *b = j < engine->line_count && j < ORACLE_MAX_LINES ? &engine->lines[j] : NULL;
+        uint32_t at = a && (!b || a->offset <= b->offset) ? a->offset : b ? b->offset : UINT32_MAX;
+
+        if (!a && !b) {
+            differ(t, " memory");
+            return;
+        }
+        if (a && b && a->offset == b->offset && !memcmp(a->bytes, b->bytes, ORACLE_LINE)) {
+            i++;
+            j++;
+            continue;
+        }
+        differ(t, " mem %05x ", at);
+        for (unsigned k = 0; a && a->offset == at && k < ORACLE_LINE; k++)
+            differ(t, "%02x", a->bytes[k]);
+        differ(t, "/");
+        for (unsigned k = 0; b && b->offset == at && k < ORACLE_LINE; k++)
+            differ(t, "%02x", b->bytes[k]);
+        if (a && a->offset == at)
+            i++;
+        if (b && b->offset == at)
+            j++;
+    }
+}
+
+static void compare_all(struct text *t, const struct test_case *c, const struct oracle_output *host,
+                        const struct oracle_output *engine)
+{
+    static const uint32_t with_error = 1u << 8 | 1u << 10 | 1u << 11 | 1u << 12 | 1u << 13 | 1u << 14 | 1u << 17;
+
+    if (host->end != engine->end)
+        differ(t, " end %s/%s", end_names[host->end], end_names[engine->end]);
+    if (host->end == END_HANG && engine->end == END_HANG)
+        return;
+    if (host->vector != engine->vector && (host->end == END_FAULT || engine->end == END_FAULT)) {
+        differ(t, " vector %u/%u", host->vector, engine->vector);
+    } else if (host->end == END_FAULT && host->vector < 32) {
+        if ((with_error >> host->vector & 1) && host->error != engine->error)
+            differ(t, " error %x/%x", host->error, engine->error);
+        if (host->vector == 14 && host->cr2 != engine->cr2)
+            differ(t, " cr2 %08x/%08x", host->cr2, engine->cr2);
+    }
+    for (unsigned i = 0; i < 8; i++)
+        if (host->registers.gpr[i] != engine->registers.gpr[i])
+            differ(t, " %s %08llx/%08llx", gpr_names[i], (unsigned long long)host->registers.gpr[i],
+                   (unsigned long long)engine->registers.gpr[i]);
+    if (host->registers.rip != engine->registers.rip)
+        differ(t, " eip %08llx/%08llx", (unsigned long long)host->registers.rip, (unsigned long long)engine->registers.rip);
+    if (host->registers.eflags != engine->registers.eflags)
+        differ(t, " efl %06x/%06x", host->registers.eflags, engine->registers.eflags);
+    for (unsigned i = 0; i < 6; i++)
+        if (host->registers.segment[i] != engine->registers.segment[i])
+            differ(t, " %s %04x/%04x", segment_names[i], host->registers.segment[i], engine->registers.segment[i]);
+    if (c->input.uses_fpu)
+        compare_fpu(t, host->registers.fx, engine->registers.fx);
+    compare_memory(t, host, engine);
+}
+
+enum verdict compare_outputs(const struct test_case *c, const struct oracle_output *host,
+                             const struct oracle_output *engine, char *text, size_t size)
+{
+    struct text t = {text, size, false};
+
+    if (text && size)
+        *text = '\0';
+    if (host->end == END_DISCARD || engine->end == END_DISCARD)
+        return VERDICT_DISCARD;
+    compare_all(&t, c, host, engine);
+    if (!t.differs)
+        return VERDICT_AGREE;
+    for (size_t i = 0; i < ARRAY_SIZE(exemptions); i++)
+        if (exemptions[i].applies(c, host, engine))
+            return VERDICT_EXEMPT;
+    return VERDICT_DIFFER;
+}
