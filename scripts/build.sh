@@ -19,4 +19,5 @@ targets=()
 for target; do
     targets+=(--target "$target")
 done
-cmake --build build "${targets[@]}" -- --quiet >&2
+cmake --build build "${targets[@]}" -- --quiet 2>&1 |
+    { grep --line-buffered -v '^ninja: no work to do\.$' || true; } >&2

@@ -57,7 +57,7 @@ static inline uint8_t port_read8(uint16_t port)
 #define PAGE 4096u
 /* Each task has two pages of its own here: data, then stack. The same address in every task, yet
  * other memory: that is what an address space is. */
-#define TASK_DATA 0x40000000u
+#define TASK_DATA      0x40000000u
 #define TASK_STACK_TOP (TASK_DATA + 2 * PAGE)
 
 void paging_init(void);

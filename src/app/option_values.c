@@ -160,6 +160,7 @@ bool options_parse_rtc(const char *text, int64_t now, int64_t *epoch, struct err
             } else if (!strcmp(value, "localtime")) {
                 struct tm local;
                 time_t t = (time_t)now;
+                tzset();
                 localtime_r(&t, &local);
                 *epoch = timegm(&local);
             } else if (!parse_date(value, epoch)) {

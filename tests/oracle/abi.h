@@ -62,7 +62,7 @@ static const uint32_t arena_linear[ARENA_PAGES] = {
     X(16, DOWN_ODD16, ARENA_DATA + 3, 0x0802, 0, 1, 0, 0, 0)   \
     X(17, CODE16_SHORT, ARENA_CODE, 0x0fff, 0, 2, 0, 0, 0)     \
     X(18, CODE32_SHORT, ARENA_CODE, 0x0fff, 1, 2, 0, 0, 0)
-#define LDT_ENTRIES 19u
+#define ORACLE_LDT_COUNT 19u
 enum oracle_ldt {
 #define X(n, name, ...) LDT_##name = (n),
     ORACLE_LDT(X)

@@ -614,10 +614,14 @@ static bool needs_fpu(const struct decoded_instruction *insn)
     return instruction_table[insn->row].attributes & (ATTR_X87 | ATTR_MMX | ATTR_SSE);
 }
 
-static uint32_t choose_place(struct random *r)
+static uint32_t choose_place(struct random *r, uint16_t cs)
 {
     uint32_t offset;
 
+    if (cs == SELECTOR_LDT(LDT_CODE16_SHORT) || cs == SELECTOR_LDT(LDT_CODE32_SHORT)) /* up to the limit, and beyond */
+        return random_percent(r, 50) ? 0x0fff - random_below(r, 24) : random_below(r, 0xf00) + 0x13;
+    if (cs == SELECTOR_LDT(LDT_CODE16_ODD) || cs == SELECTOR_LDT(LDT_CODE32_ODD))
+        return random_percent(r, 50) ? 0x1801 + 0x13 - random_below(r, 24) : random_below(r, 0x1700) + 0x13;
     switch (random_below(r, 16)) {
     case 0: /* over the page boundary */
         return ARENA_PAGE - random_below(r, 16);
@@ -699,7 +703,7 @@ void generator_make(struct generator *g, uint64_t seed, uint64_t base, uint16_t 
     }
     out->body = (uint16_t)in->code_length;
     out->trap = m->trap;
-    in->code_offset = choose_place(r);
+    in->code_offset = choose_place(r, in->registers.segment[ORACLE_CS]);
     case_finish(out, epilogue);
     for (unsigned i = 0; i < count && i < 3; i++) {
         if (insns[i].row == ROW_NONE)

@@ -245,7 +245,7 @@ static void load_ldt(void)
 #undef X
     };
 
-    for (unsigned i = 0; i < LDT_ENTRIES; i++)
+    for (unsigned i = 0; i < ORACLE_LDT_COUNT; i++)
         if (CALL(modify_ldt, 0x11, &entries[i], sizeof entries[i], 0, 0))
             fail(30 + i);
 }

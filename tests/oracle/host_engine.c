@@ -80,7 +80,7 @@ static bool start(struct host_engine *host)
         _exit(98);
     }
     if (host->child < 0 || wait_for(host, 0, 10) != 1) {
-        fprintf(stderr, "oracle: the helper %s did not start (step %u)\n", host->path, host->shared->failure);
+        fprintf(stderr, "oracle: the helper %s did not start (step %u, reply %x)\n", host->path, host->shared->failure, host->shared->reply);
         stop(host);
         return false;
     }

@@ -50,7 +50,7 @@ struct interp_engine {
     bool base_known;
     bool fpu_default; /* the resident x87 state is the default one */
     uint8_t default_fx[512];
-    struct segment user_code, user_data, null_segment, ldt[LDT_ENTRIES];
+    struct segment user_code, user_data, null_segment, ldt[ORACLE_LDT_COUNT];
 };
 
 static void put32(struct interp_engine *e, uint32_t address, uint32_t value)
@@ -121,8 +121,8 @@ static void build_descriptors(struct interp_engine *e)
         put_descriptor(e, PHYSICAL_GDT, gdt[i].index, (struct descriptor){gdt[i].low, gdt[i].high});
     put_descriptor(e, PHYSICAL_GDT, SELECTOR_TSS / 8, make_descriptor(HARNESS_BEGIN + PHYSICAL_TSS, 0x67, 0x8b));
     put_descriptor(e, PHYSICAL_GDT, SELECTOR_LDTR / 8,
-                   make_descriptor(HARNESS_BEGIN + PHYSICAL_LDT, LDT_ENTRIES * 8 - 1, 0x82));
-    for (unsigned i = 0; i < LDT_ENTRIES; i++) {
+                   make_descriptor(HARNESS_BEGIN + PHYSICAL_LDT, ORACLE_LDT_COUNT * 8 - 1, 0x82));
+    for (unsigned i = 0; i < ORACLE_LDT_COUNT; i++) {
         /* As Linux's fill_ldt() makes them: DPL 3, accessed, AVL from "useable". */
         struct descriptor d = make_descriptor(ldt[i].base, ldt[i].limit,
                                               (ldt[i].pages ? 0x8000u : 0) | (ldt[i].bits32 ? 0x4000u : 0) | 0x1000u |
@@ -157,6 +157,7 @@ static void build_processor(struct interp_engine *e)
     s->cr4 = CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT;
     s->efer = EFER_NXE;
     s->cr3 = PHYSICAL_PDPT;
+    cpu->mmu.has_nx = true;
     build_page_tables(e);
     mmu_set_control(&cpu->mmu, s->cr0, s->cr4, s->efer);
     mmu_set_cr3(&cpu->mmu, s->cr3);
@@ -166,7 +167,7 @@ static void build_processor(struct interp_engine *e)
     mmu_set_cr3(&cpu->mmu, s->cr3);
     s->gdtr = (struct descriptor_table){HARNESS_BEGIN + PHYSICAL_GDT, GDT_LIMIT};
     s->idtr = (struct descriptor_table){HARNESS_BEGIN + PHYSICAL_IDT, 256 * 8 - 1};
-    s->ldtr = (struct segment){.base = HARNESS_BEGIN + PHYSICAL_LDT, .limit = LDT_ENTRIES * 8 - 1,
+    s->ldtr = (struct segment){.base = HARNESS_BEGIN + PHYSICAL_LDT, .limit = ORACLE_LDT_COUNT * 8 - 1,
                                .selector = SELECTOR_LDTR, .attributes = 0x82};
     s->tr = (struct segment){.base = HARNESS_BEGIN + PHYSICAL_TSS, .limit = 0x67, .selector = SELECTOR_TSS,
                              .attributes = 0x8b};
@@ -195,7 +196,7 @@ static const struct segment *segment_of(const struct interp_engine *e, uint16_t 
         return &e->user_code;
     if (selector == SELECTOR_USER_DATA)
         return &e->user_data;
-    if ((selector & 7) == 7 && selector / 8u < LDT_ENTRIES)
+    if ((selector & 7) == 7 && selector / 8u < ORACLE_LDT_COUNT)
         return &e->ldt[selector / 8];
     return &e->null_segment;
 }

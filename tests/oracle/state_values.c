@@ -73,9 +73,9 @@ uint16_t state_selector(struct random *random)
     case 2:
         return gdt[random_below(random, ARRAY_SIZE(gdt))];
     case 3: /* an RPL that is not 3, an entry beyond the limit */
-        return (uint16_t)(random_below(random, LDT_ENTRIES + 3) * 8 + 4 + random_below(random, 4));
+        return (uint16_t)(random_below(random, ORACLE_LDT_COUNT + 3) * 8 + 4 + random_below(random, 4));
     default:
-        return SELECTOR_LDT(random_below(random, LDT_ENTRIES));
+        return SELECTOR_LDT(random_below(random, ORACLE_LDT_COUNT));
     }
 }
 
@@ -87,7 +87,7 @@ uint32_t segment_base(uint16_t selector)
 #undef X
     };
 
-    return (selector & 4) && selector / 8u < LDT_ENTRIES ? bases[selector / 8] : 0;
+    return (selector & 4) && selector / 8u < ORACLE_LDT_COUNT ? bases[selector / 8] : 0;
 }
 
 uint32_t state_operand_offset(const struct decoded_instruction *insn, const struct operand *o,
