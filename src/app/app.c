@@ -8,6 +8,7 @@
 #include "vm/vm.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -238,8 +239,20 @@ static int run(struct app *app)
     return code;
 }
 
+/* With standard input closed the next open() would become it, and be read as the terminal. */
+static void fill_standard_descriptors(void)
+{
+    int fd;
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
+}
+
 int app_main(int argc, char **argv)
 {
+    fill_standard_descriptors();
     struct app *app = calloc(1, sizeof *app);
     struct error err;
     if (!app) {
@@ -251,7 +264,7 @@ int app_main(int argc, char **argv)
     sigset_t set;
     handled_signals(&set);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
-    signal(SIGPIPE, SIG_IGN); /* a vanished reader is an error of write() */
+    signal(SIGPIPE, SIG_IGN);       /* a vanished reader is an error of write() */
     prctl(PR_SET_TIMERSLACK, 1000); /* nanoseconds: the guest's timers are not to be late by 50 us each */
 
     int code = EXIT_CODE_OK;

@@ -27,10 +27,17 @@ void list_instructions(FILE *out)
     static const struct {
         uint32_t bit;
         const char *name;
-    } attributes[] = {{ATTR_ENDS_BLOCK, "ends-block"}, {ATTR_MAY_FAULT, "may-fault"}, {ATTR_LOCKABLE, "lockable"},
-                      {ATTR_X87, "x87"},               {ATTR_MMX, "mmx"},             {ATTR_SSE, "sse"},
-                      {ATTR_STRING, "string"},         {ATTR_BRANCH, "branch"},       {ATTR_X87_CONTROL, "x87-control"},
-                      {ATTR_NO_WAIT, "no-wait"},       {ATTR_STACK, "stack"}};
+    } attributes[] = {{ATTR_ENDS_BLOCK, "ends-block"},
+                      {ATTR_MAY_FAULT, "may-fault"},
+                      {ATTR_LOCKABLE, "lockable"},
+                      {ATTR_X87, "x87"},
+                      {ATTR_MMX, "mmx"},
+                      {ATTR_SSE, "sse"},
+                      {ATTR_STRING, "string"},
+                      {ATTR_BRANCH, "branch"},
+                      {ATTR_X87_CONTROL, "x87-control"},
+                      {ATTR_NO_WAIT, "no-wait"},
+                      {ATTR_STACK, "stack"}};
     fprintf(out, "%-18s %-16s %-10s %-7s %-7s %-9s %-8s %-20s %s\n", "instruction", "kind", "class", "read", "written",
             "undefined", "feature", "callout", "attributes");
     for (unsigned row = ROW_NONE + 1; row < ROW_COUNT; row++) {

@@ -278,7 +278,8 @@ bool options_complete_devices(struct app_options *options, struct error *err)
     for (unsigned i = 0; i < options->unresolved_count; i++) {
         int index = find_chardev(options, options->unresolved[i].id);
         if (index < 0)
-            return error_set(err, "%s: chardev '%s' not found", options->unresolved[i].option, options->unresolved[i].id);
+            return error_set(err, "%s: chardev '%s' not found", options->unresolved[i].option,
+                             options->unresolved[i].id);
         options->unresolved[i].at->chardev = index;
     }
     bool serial = options->default_serial && !options->no_defaults;

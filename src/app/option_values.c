@@ -164,7 +164,8 @@ bool options_parse_rtc(const char *text, int64_t now, int64_t *epoch, struct err
                 localtime_r(&t, &local);
                 *epoch = timegm(&local);
             } else if (!parse_date(value, epoch)) {
-                return error_set(err, "-rtc: base=%s: must be utc, localtime, YYYY-MM-DD or YYYY-MM-DDTHH:MM:SS", value);
+                return error_set(err, "-rtc: base=%s: must be utc, localtime, YYYY-MM-DD or YYYY-MM-DDTHH:MM:SS",
+                                 value);
             }
         } else if (!strcmp(element, "clock")) {
             /* The clock always runs on virtual time, which is real time as long as the machine runs. */
@@ -197,7 +198,8 @@ bool options_parse_icount(const char *text, unsigned *shift, struct error *err)
         } else if (!strcmp(element, "align") || !strcmp(element, "sleep")) {
             bool on;
             if (!value || !chardev_config_parse_bool(value, &on) || on)
-                return error_set(err, "-icount: only %s=off is available: counted time never waits for real time", element);
+                return error_set(err, "-icount: only %s=off is available: counted time never waits for real time",
+                                 element);
         } else {
             return error_set(err, "-icount: unknown property '%s'", element);
         }

@@ -330,9 +330,9 @@ static bool set_disk(struct parse *parse, const char *value)
 
 static bool set_network(struct parse *parse, const char *value)
 {
-    return !strcmp(value, "none") ? true
-                                  : error_set(parse->err, "%s: networking is not yet available in this build ('%s')",
-                                              parse->name, value);
+    return !strcmp(value, "none")
+               ? true
+               : error_set(parse->err, "%s: networking is not yet available in this build ('%s')", parse->name, value);
 }
 
 static bool enable_kvm(struct parse *parse, const char *value)

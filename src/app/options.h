@@ -11,7 +11,7 @@
 
 #define APP_MAX_CHARDEVS 24
 #define APP_MAX_MONITORS 8
-#define APP_MAX_PATHS 8
+#define APP_MAX_PATHS    8
 
 /* What uses a chardev: one of -serial, -monitor, -qmp, -mon, -debugcon, -device isa-debugcon, -gdb. */
 struct app_attachment {
@@ -38,9 +38,9 @@ struct app_options {
 
     bool nographic;
     bool no_defaults;
-    bool default_serial, default_monitor; /* nobody said otherwise */
-    const char *log_items; /* -d */
-    const char *log_file;  /* -D */
+    bool default_serial, default_monitor;  /* nobody said otherwise */
+    const char *log_items;                 /* -d */
+    const char *log_file;                  /* -D */
     const char *data_paths[APP_MAX_PATHS]; /* -L */
     unsigned data_path_count;
 
@@ -56,9 +56,9 @@ struct app_options {
 };
 
 enum options_result {
-    OPTIONS_RUN,   /* go on */
-    OPTIONS_DONE,  /* something was printed (-help, -version ...): exit 0 */
-    OPTIONS_ERROR  /* ERR says what */
+    OPTIONS_RUN,  /* go on */
+    OPTIONS_DONE, /* something was printed (-help, -version ...): exit 0 */
+    OPTIONS_ERROR /* ERR says what */
 };
 
 /* Fills OPTIONS from the command line (ARGV's strings must stay). Informative output goes to OUT. */
@@ -75,7 +75,8 @@ bool options_parse_icount(const char *text, unsigned *shift, struct error *err);
 /* An unsigned number in C notation that fits below LIMIT. */
 bool options_parse_number(const char *option, const char *text, uint64_t limit, uint64_t *value, struct error *err);
 /* The next element of a comma-separated list: copies it to ELEMENT (",," is a comma), splits it at '='
- * (VALUE is NULL without one) and moves *TEXT on. False at the end of the list or, with *OVERLONG, when it does not fit. */
+ * (VALUE is NULL without one) and moves *TEXT on. False at the end of the list or, with *OVERLONG, when it does not
+ * fit. */
 bool options_next_element(const char **text, char *element, size_t size, char **value, bool *overlong);
 
 /* ---- option_devices.c ---- */

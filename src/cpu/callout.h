@@ -2,7 +2,7 @@
  *
  * Before the call the engine sets
  *     state.rip       address of the instruction itself
- *     cpu->next_rip   address behind it (truncated to 16 bits by the engine for 16-bit code)
+ *     cpu->next_rip   address behind it (wrapped by the engine where IP wraps)
  * and all registers and flags are exact.  A callout that succeeds returns true, having set next_rip if
  * it branches; the engine then sets state.rip = next_rip.  A callout that fails returns false with
  * cpu->exception valid and the state as before the instruction (or as the SDM says for partial

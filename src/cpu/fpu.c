@@ -137,8 +137,7 @@ void cpu_fpu_update_error_line(struct vcpu *cpu)
     set_ferr(cpu, false);
 }
 
-void cpu_set_ignne(struct vcpu *cpu)
+void cpu_set_ignne(struct vcpu *cpu, bool level)
 {
-    if (cpu->ferr)
-        atomic_store(&cpu->ignne, true);
+    atomic_store(&cpu->ignne, level);
 }

@@ -47,8 +47,7 @@ bool cpu_fpu_error_pending(const struct vcpu *cpu);
 /* After anything that may have cleared the pending error: releases FERR# (and with it IGNNE#). Cheap
  * to skip while !cpu->ferr. */
 void cpu_fpu_update_error_line(struct vcpu *cpu);
-/* The board's latch: a write to port F0h asserts IGNNE#, which holds until FERR# is released. Nothing
- * happens while FERR# is not asserted. */
-void cpu_set_ignne(struct vcpu *cpu);
+/* IGNNE# as the board drives it: asserted by a write to port F0h while FERR# is, until FERR# is released. */
+void cpu_set_ignne(struct vcpu *cpu, bool level);
 
 #endif

@@ -257,7 +257,7 @@ struct vcpu {
     uint32_t host_mxcsr;
     int fault_vector;            /* of a host fault that an instruction with two possible ones met */
     bool ferr;                   /* FERR# is asserted (CR0.NE = 0 and an x87 error was waited for) */
-    atomic_bool ignne;           /* IGNNE# is asserted: see cpu_set_ignne() */
+    atomic_bool ignne;           /* IGNNE# is asserted: cpu_set_ignne() in cpu/fpu.h */
     _Alignas(16) uint8_t fpu_scratch[16]; /* operands of x87, MMX and SSE instructions on the careful path */
     bool in_delivery;            /* delivering an event: contributory faults become #DF */
     unsigned index;

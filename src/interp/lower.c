@@ -10,7 +10,8 @@ uint8_t lower_gpr(const struct operand *gpr)
 
 enum ea_form lower_address(struct lowering *l, const struct operand *memory)
 {
-    bool flat = MODE_SHAPE(l->mode, memory->segment) == SHAPE_FLAT;
+    /* Not through CS: a flat code segment is never writable. */
+    bool flat = memory->segment != SEG_CS && MODE_SHAPE(l->mode, memory->segment) == SHAPE_FLAT;
 
     l->op->base = (uint8_t)(memory->base * 8);
     l->op->index = (uint8_t)(memory->index * 8);
@@ -85,10 +86,10 @@ static cold void sync_time(struct vcpu *cpu, const struct op *op)
 always_inline const struct op *callout_body(struct vcpu *cpu, const struct op *op, bool ends_block)
 {
     struct callout_op *callout = op->pointer;
-    uint32_t next = op->eip + op->length;
+    uint32_t next = op_next_eip(cpu, op);
 
     cpu->state.rip = op->eip;
-    cpu->next_rip = cpu->mode & MODE_CS_D ? next : next & 0xffff;
+    cpu->next_rip = next;
     cpu->stats->callouts++;
     if (unlikely(cpu->mode & MODE_COUNTED))
         sync_time(cpu, op);
@@ -97,7 +98,7 @@ always_inline const struct op *callout_body(struct vcpu *cpu, const struct op *o
     uint32_t mode = cpu->mode;
     if (unlikely(!callout->function(cpu, &callout->args)))
         return interp_callout_fault(cpu, op);
-    if (ends_block || cpu->next_rip != (cpu->mode & MODE_CS_D ? next : next & 0xffff)) {
+    if (ends_block || cpu->next_rip != next) {
         cpu->state.rip = cpu->next_rip;
         cpu->budget += op->remaining - 1;
         return unlikely(cpu->state.halted) ? NULL : interp_enter_cached(cpu);

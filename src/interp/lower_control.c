@@ -140,9 +140,9 @@ void interp_lower_jump(struct lowering *l)
     }
 }
 
-/* ---- CALL: the target is checked, then the return address pushed ---- */
+/* ---- CALL: processors write the return address, then check the target; SP moves last ---- */
 
-#define RETURN_ADDRESS (op->eip + op->length)
+#define RETURN_ADDRESS op_next_eip(cpu, op)
 
 #define DEFINE_CALL(size)                                                                                   \
     always_inline const struct op *call_direct_body_##size(BODY_PARAMETERS, const bool same_page, const enum ea_form stack) \
@@ -152,11 +152,18 @@ void interp_lower_jump(struct lowering *l)
     }                                                                                                       \
     DEFINE_STACK_HANDLERS(call_near_##size, call_direct_body_##size, true)                                  \
     DEFINE_STACK_HANDLERS(call_page_##size, call_direct_body_##size, false)                                 \
+    always_inline const struct op *call_beyond_body_##size(BODY_PARAMETERS, const enum ea_form stack)       \
+    {                                                                                                       \
+        PUSH_STORE(RETURN_ADDRESS, size, stack);                                                            \
+        return interp_raise(cpu, op, EXC_GP);                                                               \
+    }                                                                                                       \
+    DEFINE_STACK_HANDLERS(call_beyond_##size, call_beyond_body_##size)                                      \
     always_inline const struct op *call_r_body_##size(BODY_PARAMETERS, const enum ea_form stack)            \
     {                                                                                                       \
         uint32_t target = GET_##size(op->src);                                                              \
+        PUSH_STORE(RETURN_ADDRESS, size, stack);                                                            \
         CHECK_TARGET(target);                                                                               \
-        PUSH(RETURN_ADDRESS, size, stack);                                                                  \
+        stack_adjust(cpu, -(size), stack);                                                                  \
         return go(cpu, target);                                                                             \
     }                                                                                                       \
     DEFINE_STACK_HANDLERS(call_r_##size, call_r_body_##size)                                                \
@@ -165,8 +172,9 @@ void interp_lower_jump(struct lowering *l)
         UINT_OF(size) target;                                                                               \
         OPERAND_ADDRESS(linear, form, size, false);                                                         \
         LOAD(target, linear, size);                                                                         \
+        PUSH_STORE(RETURN_ADDRESS, size, stack);                                                            \
         CHECK_TARGET(target);                                                                               \
-        PUSH(RETURN_ADDRESS, size, stack);                                                                  \
+        stack_adjust(cpu, -(size), stack);                                                                  \
         return go(cpu, target);                                                                             \
     }                                                                                                       \
     DEFINE_MEMORY_HANDLERS(call_m_flat_##size, call_m_body_##size, EA_FLAT_BASE)                            \
@@ -177,8 +185,9 @@ DEFINE_CALL(4)
 
 void interp_lower_call(struct lowering *l)
 {
-    static op_handler *const direct[2][2][3] = {{STACK_HANDLERS(call_near_2), STACK_HANDLERS(call_page_2)},
-                                                {STACK_HANDLERS(call_near_4), STACK_HANDLERS(call_page_4)}};
+    static op_handler *const direct[2][3][3] = {
+        {STACK_HANDLERS(call_near_2), STACK_HANDLERS(call_page_2), STACK_HANDLERS(call_beyond_2)},
+        {STACK_HANDLERS(call_near_4), STACK_HANDLERS(call_page_4), STACK_HANDLERS(call_beyond_4)}};
     static op_handler *const r[2][3] = {STACK_HANDLERS(call_r_2), STACK_HANDLERS(call_r_4)};
     static op_handler *const m[2][3][EA_FORM_COUNT] = {
         {MEMORY_HANDLERS(call_m_flat_2), MEMORY_HANDLERS(call_m_seg32_2), MEMORY_HANDLERS(call_m_seg16_2)},
@@ -191,7 +200,7 @@ void interp_lower_call(struct lowering *l)
         unsigned reach = reach_of(l, direct_target(l), false);
 
         l->op->pointer = &l->block->exits[1];
-        l->op->handler = reach == 2 ? jmp_beyond : direct[wide][reach][stack];
+        l->op->handler = direct[wide][reach][stack];
     } else if (a->kind == OPERAND_GPR) {
         l->op->src = lower_gpr(a);
         l->op->handler = r[wide][stack];

@@ -5,7 +5,9 @@
 
 #define MEMORY_HANDLERS_SIZED(name, size) MEMORY_HANDLERS(name##_##size)
 
-#define DEFINE_SHIFT(size, name)                                                                            \
+/* SPLIT: processors that leave OF alone in rotates by an immediate count over 1 compute it in rotates by CL. So
+ * those end in the host's own rotate by an immediate; the last two steps decide the flags. */
+#define DEFINE_SHIFT(size, name, split)                                                                            \
     always_inline UINT_OF(size) name##_##size(struct vcpu *cpu, UINT_OF(size) a, uint8_t count)             \
     {                                                                                                       \
         uint16_t flags = cpu->state.arithmetic_flags;                                                       \
@@ -13,9 +15,19 @@
         cpu->state.arithmetic_flags = flags;                                                                \
         return a;                                                                                           \
     }                                                                                                       \
+    always_inline UINT_OF(size) name##_immediate_##size(struct vcpu *cpu, UINT_OF(size) a, uint8_t count)   \
+    {                                                                                                       \
+        uint16_t flags = cpu->state.arithmetic_flags;                                                       \
+        if (!(split) || (count & 31) < 2)                                                                   \
+            return name##_##size(cpu, a, count);                                                            \
+        __asm__(#name SUFFIX_##size " %%cl, %0" : "+r"(a) : "c"((count & 31) - 2) : "cc");                  \
+        __asm__(GIVE_FLAGS #name SUFFIX_##size " $2, %0" TAKE_FLAGS : "+&r"(a), "+&a"(flags) : : "cc");     \
+        cpu->state.arithmetic_flags = flags;                                                                \
+        return a;                                                                                           \
+    }                                                                                                       \
     static const struct op *name##_ri_##size(struct vcpu *cpu, const struct op *op)                         \
     {                                                                                                       \
-        PUT_##size(op->dst, name##_##size(cpu, GET_##size(op->dst), (uint8_t)op->immediate));               \
+        PUT_##size(op->dst, name##_immediate_##size(cpu, GET_##size(op->dst), (uint8_t)op->immediate));               \
         NEXT();                                                                                             \
     }                                                                                                       \
     static const struct op *name##_rc_##size(struct vcpu *cpu, const struct op *op)                         \
@@ -31,13 +43,16 @@
             uint8_t *p = mmu_fast_pointer(cpu->mmu.write_table, linear, size);                              \
             if (unlikely(!p))                                                                               \
                 return slow_handler(cpu, op);                                                               \
-            *(UINT_OF(size) *)(void *)p = name##_##size(cpu, *(UINT_OF(size) *)(void *)p, count);           \
+            UINT_OF(size) *q = (void *)p;                                                                   \
+            *q = by_cl ? name##_##size(cpu, *q, count) : name##_immediate_##size(cpu, *q, count);           \
         } else {                                                                                            \
             struct mmu_result old = mmu_read_for_write_slow(&cpu->mmu, linear, size);                       \
             uint16_t flags = cpu->state.arithmetic_flags;                                                   \
             if (!old.ok)                                                                                    \
                 return interp_fault(cpu, op);                                                               \
-            if (!mmu_write_slow(&cpu->mmu, linear, size, name##_##size(cpu, (UINT_OF(size))old.value, count))) { \
+            UINT_OF(size) value = (UINT_OF(size))old.value;                                                 \
+            value = by_cl ? name##_##size(cpu, value, count) : name##_immediate_##size(cpu, value, count);  \
+            if (!mmu_write_slow(&cpu->mmu, linear, size, value)) {                                          \
                 cpu->state.arithmetic_flags = flags;                                                        \
                 return interp_fault(cpu, op);                                                               \
             }                                                                                               \
@@ -47,13 +62,13 @@
     DEFINE_MEMORY_HANDLERS(name##_mi_##size, name##_m_body_##size, false)                                   \
     DEFINE_MEMORY_HANDLERS(name##_mc_##size, name##_m_body_##size, true)
 
-FOR_SIZES(DEFINE_SHIFT, shl)
-FOR_SIZES(DEFINE_SHIFT, shr)
-FOR_SIZES(DEFINE_SHIFT, sar)
-FOR_SIZES(DEFINE_SHIFT, rol)
-FOR_SIZES(DEFINE_SHIFT, ror)
-FOR_SIZES(DEFINE_SHIFT, rcl)
-FOR_SIZES(DEFINE_SHIFT, rcr)
+FOR_SIZES(DEFINE_SHIFT, shl, false)
+FOR_SIZES(DEFINE_SHIFT, shr, false)
+FOR_SIZES(DEFINE_SHIFT, sar, false)
+FOR_SIZES(DEFINE_SHIFT, rol, true)
+FOR_SIZES(DEFINE_SHIFT, ror, true)
+FOR_SIZES(DEFINE_SHIFT, rcl, false)
+FOR_SIZES(DEFINE_SHIFT, rcr, false)
 
 struct shift_handlers {
     op_handler *ri, *rc;

@@ -103,7 +103,7 @@ void interp_lower_sse(struct lowering *l)
             lower_mmx_mixed(l);
             return;
         }
-    switch (insn->row) { /* to or from MMX registers, but for their memory forms that name none: see lower_mmx_mixed.c */
+    switch (insn->row) { /* MMX operations too, but their memory forms name no MMX register */
     case ROW_CVTPI2PS:
     case ROW_CVTPI2PD:
         lower_mmx_mixed(l);

@@ -100,15 +100,12 @@ void interp_lower_pop(struct lowering *l)
     }
 }
 
-/* ---- PUSHA, POPA: every access is proven before the first changes anything ---- */
+/* ---- PUSHA, POPA: a fault halfway leaves what was done by then, apart from SP, as processors do ---- */
 
 #define DEFINE_PUSHA(size)                                                                                  \
     static const struct op *pusha_##size(struct vcpu *cpu, const struct op *op)                             \
     {                                                                                                       \
         uint32_t mask = (uint32_t)cpu_stack_mask(cpu), sp = REG32(GPR_SP * 8);                              \
-        for (unsigned i = 0; i < 8; i++)                                                                    \
-            if (!cpu_probe_data(cpu, SEG_SS, (sp - (i + 1) * size) & mask, size, MMU_WRITE))                \
-                return interp_fault(cpu, op);                                                               \
         for (unsigned i = 0; i < 8; i++)                                                                    \
             if (!cpu_write_data(cpu, SEG_SS, (sp - (i + 1) * size) & mask, size, GET_##size(i * 8)))        \
                 return interp_fault(cpu, op);                                                               \
@@ -118,13 +115,13 @@ void interp_lower_pop(struct lowering *l)
     static const struct op *popa_##size(struct vcpu *cpu, const struct op *op)                              \
     {                                                                                                       \
         uint32_t mask = (uint32_t)cpu_stack_mask(cpu), sp = REG32(GPR_SP * 8);                              \
-        uint64_t values[8];                                                                                 \
-        for (unsigned i = 0; i < 8; i++)                                                                    \
-            if (!cpu_read_data(cpu, SEG_SS, (sp + i * size) & mask, size, &values[i]))                      \
+        uint64_t value;                                                                                     \
+        for (unsigned i = 0; i < 8; i++) {                                                                  \
+            if (!cpu_read_data(cpu, SEG_SS, (sp + i * size) & mask, size, &value))                          \
                 return interp_fault(cpu, op);                                                               \
-        for (unsigned i = 0; i < 8; i++)                                                                    \
             if (7 - i != GPR_SP)                                                                            \
-                PUT_##size((7 - i) * 8, values[i]);                                                         \
+                PUT_##size((7 - i) * 8, value);                                                             \
+        }                                                                                                   \
         cpu_adjust_stack(cpu, 8 * size);                                                                    \
         return interp_leave_after(cpu, op); /* locals: no sibling call */                                   \
     }

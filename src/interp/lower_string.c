@@ -138,11 +138,12 @@ static bool wants_attention(const struct vcpu *cpu)
     always_inline bool cmps_element_##size(struct vcpu *cpu, const struct op *op)                           \
     {                                                                                                       \
         uint32_t si = SI, di = DI;                                                                          \
-        struct mmu_result a = element_read(cpu, op->segment, si, size);                                     \
-        if (!a.ok)                                                                                          \
-            return false;                                                                                   \
+        /* Processors read ES:(E)DI first: it shows when both fault. */                                     \
         struct mmu_result b = element_read(cpu, SEG_ES, di, size);                                          \
         if (!b.ok)                                                                                          \
+            return false;                                                                                   \
+        struct mmu_result a = element_read(cpu, op->segment, si, size);                                     \
+        if (!a.ok)                                                                                          \
             return false;                                                                                   \
         compare_##size(cpu, (UINT_OF(size))a.value, (UINT_OF(size))b.value);                                \
         set_index(cpu, op, GPR_SI, si + (uint32_t)STEP(size));                                              \
@@ -253,11 +254,19 @@ always_inline bool condition_ends(const struct vcpu *cpu, const struct op *op, b
     static const struct op *rep_##name##_##size(struct vcpu *cpu, const struct op *op)                      \
     {                                                                                                       \
         uint32_t count = COUNTER;                                                                           \
+        uint16_t flags = cpu->state.arithmetic_flags;                                                       \
         while (count) {                                                                                     \
-            uint32_t n = cpu->state.system_flags & FLAG_DF ? 0 : name##_bulk_##size(cpu, op, count);        \
+            /* One iteration at a time where something waits: traps come after each. */                     \
+            uint32_t n = (cpu->state.system_flags & FLAG_DF) || unlikely(wants_attention(cpu))              \
+                             ? 0                                                                            \
+                             : name##_bulk_##size(cpu, op, count);                                          \
             if (!n) {                                                                                       \
-                if (unlikely(!name##_element_##size(cpu, op)))                                              \
+                if (unlikely(!name##_element_##size(cpu, op))) {                                            \
+                    /* A fault puts back the flags from before the instruction (SDM vol. 2, REP). */        \
+                    if (compares)                                                                           \
+                        cpu->state.arithmetic_flags = flags;                                                \
                     return interp_fault(cpu, op);                                                           \
+                }                                                                                           \
                 n = 1;                                                                                      \
             }                                                                                               \
             count -= n;                                                                                     \

@@ -63,8 +63,10 @@
     SIXTEEN(X, DEFINE_PLAIN, d9, c) /* FLD FXCH */                                                           \
     X(DEFINE_PLAIN, d9, d0)         /* FNOP */                                                               \
     EIGHT_HIGH(X, DEFINE_PLAIN, d9, d) /* FSTP1 (undocumented) */                                            \
-    X(DEFINE_PLAIN, d9, e0) X(DEFINE_PLAIN, d9, e1) X(DEFINE_PLAIN, d9, e4) X(DEFINE_PLAIN, d9, e5) /* FCHS FABS FTST FXAM */ \
-    X(DEFINE_PLAIN, d9, e8) X(DEFINE_PLAIN, d9, e9) X(DEFINE_PLAIN, d9, ea) X(DEFINE_PLAIN, d9, eb) /* FLD1 .. FLDZ */ \
+    /* FCHS FABS FTST FXAM */                                                                                \
+    X(DEFINE_PLAIN, d9, e0) X(DEFINE_PLAIN, d9, e1) X(DEFINE_PLAIN, d9, e4) X(DEFINE_PLAIN, d9, e5)          \
+    /* FLD1 FLDL2T FLDL2E FLDPI FLDLG2 FLDLN2 FLDZ */                                                        \
+    X(DEFINE_PLAIN, d9, e8) X(DEFINE_PLAIN, d9, e9) X(DEFINE_PLAIN, d9, ea) X(DEFINE_PLAIN, d9, eb)          \
     X(DEFINE_PLAIN, d9, ec) X(DEFINE_PLAIN, d9, ed) X(DEFINE_PLAIN, d9, ee)                                  \
     SIXTEEN(X, DEFINE_PLAIN, d9, f) /* F2XM1 .. FCOS */                                                      \
     SIXTEEN(X, DEFINE_USES_FLAGS, da, c) /* FCMOVB FCMOVE */                                                 \

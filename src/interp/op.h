@@ -73,6 +73,18 @@ always_inline uint32_t op_offset(const struct vcpu *cpu, const struct op *op, en
     return form == EA_SEG16 ? (uint16_t)offset : offset;
 }
 
+/* The address behind an instruction: 16-bit IP wraps in real and virtual-8086 mode as long as the segment
+ * ends at FFFFh; elsewhere running past the limit faults. */
+always_inline uint32_t op_next_eip(const struct vcpu *cpu, const struct op *op)
+{
+    uint32_t next = op->eip + op->length;
+
+    if (unlikely(next == 0x10000 && cpu->state.segment[SEG_CS].limit == 0xffff && !(cpu->mode & MODE_CS_D) &&
+                 !cpu_in_protected_mode(cpu)))
+        return 0;
+    return next;
+}
+
 /* Leaving a block early. Each returns NULL (for the handler to return) with state.rip set. */
 /* cpu->exception is valid, or mmu.fault tells of a memory fault: deliver it; OP did not complete. */
 const struct op *interp_fault(struct vcpu *cpu, const struct op *op);

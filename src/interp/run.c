@@ -24,9 +24,7 @@ const struct op *interp_leave_before(struct vcpu *cpu, const struct op *op)
 
 const struct op *interp_leave_after(struct vcpu *cpu, const struct op *op)
 {
-    uint32_t next = op->eip + op->length;
-
-    cpu->state.rip = cpu->mode & MODE_CS_D ? next : next & 0xffff;
+    cpu->state.rip = op_next_eip(cpu, op);
     give_back(cpu, op->remaining - 1u);
     return NULL;
 }

@@ -19,14 +19,20 @@ always_inline void stack_adjust(struct vcpu *cpu, int bytes, enum ea_form form)
         SET_REG32(GPR_SP * 8, REG32(GPR_SP * 8) + (uint32_t)bytes);
 }
 
-/* Pushes VALUE; SP moves only when the store succeeded. */
-#define PUSH(value, size, form)                                                                             \
+/* Writes VALUE where a push would; SP stays. */
+#define PUSH_STORE(value, size, form)                                                                       \
     do {                                                                                                    \
         uint32_t sp_ = REG32(GPR_SP * 8) - (size);                                                          \
         uint64_t stack_linear_;                                                                             \
         CHECKED_ADDRESS(stack_linear_, form, SEG_SS, (form) == EA_SEG16 ? (uint16_t)sp_ : sp_, size, true); \
         STORE(stack_linear_, size, value);                                                                  \
-        stack_adjust(cpu, -(size), form);                                                                   \
+    } while (0)
+
+/* Pushes VALUE; SP moves only when the store succeeded. */
+#define PUSH(value, size, form)              \
+    do {                                     \
+        PUSH_STORE(value, size, form);       \
+        stack_adjust(cpu, -(size), form);    \
     } while (0)
 
 /* VALUE = what SP points at; SP stays. */

@@ -5,8 +5,8 @@
 #include "monitor/hmp.h"
 #include "monitor/text.h"
 
-#define GDB_PACKET_SIZE 0x4000u
-#define GDB_BREAKPOINTS 256
+#define GDB_PACKET_SIZE  0x4000u
+#define GDB_BREAKPOINTS  256
 #define GDB_REGISTER_MAX 16 /* bytes of the widest register */
 
 enum gdb_parse { GDB_IDLE, GDB_DATA, GDB_CHECKSUM_1, GDB_CHECKSUM_2 };
@@ -18,15 +18,15 @@ struct gdbstub {
     struct hmp hmp;
     bool connected;
     bool no_ack;
-    bool physical;        /* memory packets mean physical addresses */
-    bool waiting;         /* gdb let the machine run: it wants to hear of the next stop */
+    bool physical; /* memory packets mean physical addresses */
+    bool waiting;  /* gdb let the machine run: it wants to hear of the next stop */
     enum gdb_parse parse;
     char packet[GDB_PACKET_SIZE + 1];
     size_t length;
     bool overlong;
     uint8_t sum, sent_sum;
-    struct text output;   /* what the chardev did not take yet */
-    struct text last;     /* the last packet, for '-' */
+    struct text output; /* what the chardev did not take yet */
+    struct text last;   /* the last packet, for '-' */
     uint32_t breakpoints[GDB_BREAKPOINTS];
     unsigned breakpoint_count;
 };

@@ -7,7 +7,7 @@
 
 #define INT_REGISTER(name) "<reg name=\"" name "\" bitsize=\"32\" type=\"int32\"/>"
 #define X87_REGISTER(name) "<reg name=\"" name "\" bitsize=\"80\" type=\"i387_ext\"/>"
-#define X87_CONTROL(name) "<reg name=\"" name "\" bitsize=\"32\" type=\"int\" group=\"float\"/>"
+#define X87_CONTROL(name)  "<reg name=\"" name "\" bitsize=\"32\" type=\"int\" group=\"float\"/>"
 #define XMM_REGISTER(name) "<reg name=\"" name "\" bitsize=\"128\" type=\"vec128\"/>"
 
 /* Feature and register names as gdb's manual prescribes them ("i386 Features"). */
@@ -24,41 +24,67 @@ const char gdb_target_xml[] =
     "<field name=\"NT\" start=\"14\" end=\"14\"/><field name=\"RF\" start=\"16\" end=\"16\"/>"
     "<field name=\"VM\" start=\"17\" end=\"17\"/><field name=\"AC\" start=\"18\" end=\"18\"/>"
     "<field name=\"VIF\" start=\"19\" end=\"19\"/><field name=\"VIP\" start=\"20\" end=\"20\"/>"
-    "<field name=\"ID\" start=\"21\" end=\"21\"/></flags>"
-    INT_REGISTER("eax") INT_REGISTER("ecx") INT_REGISTER("edx") INT_REGISTER("ebx")
-    "<reg name=\"esp\" bitsize=\"32\" type=\"data_ptr\"/><reg name=\"ebp\" bitsize=\"32\" type=\"data_ptr\"/>"
-    INT_REGISTER("esi") INT_REGISTER("edi")
-    "<reg name=\"eip\" bitsize=\"32\" type=\"code_ptr\"/><reg name=\"eflags\" bitsize=\"32\" type=\"i386_eflags\"/>"
-    INT_REGISTER("cs") INT_REGISTER("ss") INT_REGISTER("ds") INT_REGISTER("es") INT_REGISTER("fs") INT_REGISTER("gs")
-    X87_REGISTER("st0") X87_REGISTER("st1") X87_REGISTER("st2") X87_REGISTER("st3")
-    X87_REGISTER("st4") X87_REGISTER("st5") X87_REGISTER("st6") X87_REGISTER("st7")
-    X87_CONTROL("fctrl") X87_CONTROL("fstat") X87_CONTROL("ftag") X87_CONTROL("fiseg")
-    X87_CONTROL("fioff") X87_CONTROL("foseg") X87_CONTROL("fooff") X87_CONTROL("fop")
-    "</feature>"
-    "<feature name=\"org.gnu.gdb.i386.sse\">"
-    "<vector id=\"v4f\" type=\"ieee_single\" count=\"4\"/><vector id=\"v2d\" type=\"ieee_double\" count=\"2\"/>"
-    "<vector id=\"v16i8\" type=\"int8\" count=\"16\"/><vector id=\"v8i16\" type=\"int16\" count=\"8\"/>"
-    "<vector id=\"v4i32\" type=\"int32\" count=\"4\"/><vector id=\"v2i64\" type=\"int64\" count=\"2\"/>"
-    "<union id=\"vec128\"><field name=\"v4_float\" type=\"v4f\"/><field name=\"v2_double\" type=\"v2d\"/>"
-    "<field name=\"v16_int8\" type=\"v16i8\"/><field name=\"v8_int16\" type=\"v8i16\"/>"
-    "<field name=\"v4_int32\" type=\"v4i32\"/><field name=\"v2_int64\" type=\"v2i64\"/>"
-    "<field name=\"uint128\" type=\"uint128\"/></union>"
-    "<flags id=\"i386_mxcsr\" size=\"4\">"
-    "<field name=\"IE\" start=\"0\" end=\"0\"/><field name=\"DE\" start=\"1\" end=\"1\"/>"
-    "<field name=\"ZE\" start=\"2\" end=\"2\"/><field name=\"OE\" start=\"3\" end=\"3\"/>"
-    "<field name=\"UE\" start=\"4\" end=\"4\"/><field name=\"PE\" start=\"5\" end=\"5\"/>"
-    "<field name=\"DAZ\" start=\"6\" end=\"6\"/><field name=\"IM\" start=\"7\" end=\"7\"/>"
-    "<field name=\"DM\" start=\"8\" end=\"8\"/><field name=\"ZM\" start=\"9\" end=\"9\"/>"
-    "<field name=\"OM\" start=\"10\" end=\"10\"/><field name=\"UM\" start=\"11\" end=\"11\"/>"
-    "<field name=\"PM\" start=\"12\" end=\"12\"/><field name=\"FZ\" start=\"15\" end=\"15\"/></flags>"
-    XMM_REGISTER("xmm0") XMM_REGISTER("xmm1") XMM_REGISTER("xmm2") XMM_REGISTER("xmm3")
-    XMM_REGISTER("xmm4") XMM_REGISTER("xmm5") XMM_REGISTER("xmm6") XMM_REGISTER("xmm7")
-    "<reg name=\"mxcsr\" bitsize=\"32\" type=\"i386_mxcsr\" group=\"vector\"/>"
-    "</feature>"
-    "<feature name=\"org.dragoman.i386.system\">"
-    INT_REGISTER("cr0") INT_REGISTER("cr2") INT_REGISTER("cr3") INT_REGISTER("cr4")
-    "<reg name=\"efer\" bitsize=\"64\" type=\"int64\"/>"
-    "</feature></target>";
+    "<field name=\"ID\" start=\"21\" end=\"21\"/></flags>" INT_REGISTER("eax") INT_REGISTER("ecx") INT_REGISTER("edx")
+        INT_REGISTER(
+            "ebx") "<reg name=\"esp\" bitsize=\"32\" type=\"data_ptr\"/><reg name=\"ebp\" bitsize=\"32\" "
+                   "type=\"data_ptr\"/>" INT_REGISTER("esi")
+                       INT_REGISTER(
+                           "edi") "<reg name=\"eip\" bitsize=\"32\" type=\"code_ptr\"/><reg name=\"eflags\" "
+                                  "bitsize=\"32\" type=\"i386_eflags\"/>" INT_REGISTER("cs") INT_REGISTER("ss")
+                                      INT_REGISTER("ds") INT_REGISTER("es") INT_REGISTER("fs") INT_REGISTER("gs")
+                                          X87_REGISTER("st0") X87_REGISTER("st1") X87_REGISTER("st2") X87_REGISTER(
+                                              "st3") X87_REGISTER("st4") X87_REGISTER("st5") X87_REGISTER("st6")
+                                              X87_REGISTER("st7") X87_CONTROL("fctrl") X87_CONTROL("fstat") X87_CONTROL(
+                                                  "ftag") X87_CONTROL("fiseg") X87_CONTROL("fioff") X87_CONTROL("foseg")
+                                                  X87_CONTROL("fooff") X87_CONTROL(
+                                                      "fop") "</feature>"
+                                                             "<feature name=\"org.gnu.gdb.i386.sse\">"
+                                                             "<vector id=\"v4f\" type=\"ieee_single\" "
+                                                             "count=\"4\"/><vector id=\"v2d\" type=\"ieee_double\" "
+                                                             "count=\"2\"/>"
+                                                             "<vector id=\"v16i8\" type=\"int8\" count=\"16\"/><vector "
+                                                             "id=\"v8i16\" type=\"int16\" count=\"8\"/>"
+                                                             "<vector id=\"v4i32\" type=\"int32\" count=\"4\"/><vector "
+                                                             "id=\"v2i64\" type=\"int64\" count=\"2\"/>"
+                                                             "<union id=\"vec128\"><field name=\"v4_float\" "
+                                                             "type=\"v4f\"/><field name=\"v2_double\" type=\"v2d\"/>"
+                                                             "<field name=\"v16_int8\" type=\"v16i8\"/><field "
+                                                             "name=\"v8_int16\" type=\"v8i16\"/>"
+                                                             "<field name=\"v4_int32\" type=\"v4i32\"/><field "
+                                                             "name=\"v2_int64\" type=\"v2i64\"/>"
+                                                             "<field name=\"uint128\" type=\"uint128\"/></union>"
+                                                             "<flags id=\"i386_mxcsr\" size=\"4\">"
+                                                             "<field name=\"IE\" start=\"0\" end=\"0\"/><field "
+                                                             "name=\"DE\" start=\"1\" end=\"1\"/>"
+                                                             "<field name=\"ZE\" start=\"2\" end=\"2\"/><field "
+                                                             "name=\"OE\" start=\"3\" end=\"3\"/>"
+                                                             "<field name=\"UE\" start=\"4\" end=\"4\"/><field "
+                                                             "name=\"PE\" start=\"5\" end=\"5\"/>"
+                                                             "<field name=\"DAZ\" start=\"6\" end=\"6\"/><field "
+                                                             "name=\"IM\" start=\"7\" end=\"7\"/>"
+                                                             "<field name=\"DM\" start=\"8\" end=\"8\"/><field "
+                                                             "name=\"ZM\" start=\"9\" end=\"9\"/>"
+                                                             "<field name=\"OM\" start=\"10\" end=\"10\"/><field "
+                                                             "name=\"UM\" start=\"11\" end=\"11\"/>"
+                                                             "<field name=\"PM\" start=\"12\" end=\"12\"/><field "
+                                                             "name=\"FZ\" start=\"15\" "
+                                                             "end=\"15\"/></flags>" XMM_REGISTER("xmm0") XMM_REGISTER(
+                                                                 "xmm1") XMM_REGISTER("xmm2") XMM_REGISTER("xmm3")
+                                                                 XMM_REGISTER("xmm4") XMM_REGISTER("xmm5")
+                                                                     XMM_REGISTER("xmm6") XMM_REGISTER(
+                                                                         "xmm7") "<reg name=\"mxcsr\" bitsize=\"32\" "
+                                                                                 "type=\"i386_mxcsr\" "
+                                                                                 "group=\"vector\"/>"
+                                                                                 "</feature>"
+                                                                                 "<feature "
+                                                                                 "name=\"org.dragoman.i386."
+                                                                                 "system\">" INT_REGISTER(
+                                                                                     "cr0") INT_REGISTER("cr2")
+                                                                                     INT_REGISTER("cr3") INT_REGISTER(
+                                                                                         "cr4") "<reg name=\"efer\" "
+                                                                                                "bitsize=\"64\" "
+                                                                                                "type=\"int64\"/>"
+                                                                                                "</feature></target>";
 
 enum {
     REG_GPR = 0,

@@ -257,7 +257,8 @@ static void complete_from(const struct hmp_command *table, const char *typed, st
         /* Aliases are for typing, not for completing; of "stop|s" the part before the bar. */
         static const struct {
             const char *with_alias, *name;
-        } full[] = {{"help|?", "help"}, {"quit|q", "quit"}, {"stop|s", "stop"}, {"cont|c", "cont"}, {"print|p", "print"}};
+        } full[] = {
+            {"help|?", "help"}, {"quit|q", "quit"}, {"stop|s", "stop"}, {"cont|c", "cont"}, {"print|p", "print"}};
         const char *name = c->name;
         for (size_t i = 0; i < sizeof full / sizeof full[0]; i++)
             if (!strcmp(full[i].with_alias, name))

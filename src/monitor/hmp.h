@@ -13,8 +13,8 @@ struct readline_completions;
 struct hmp {
     struct monitors *set;
     struct vm *vm;
-    char format;    /* of the last x, xp, print: o d u x i c */
-    unsigned size;  /* 1, 2, 4, 8 */
+    char format;                    /* of the last x, xp, print: o d u x i c */
+    unsigned size;                  /* 1, 2, 4, 8 */
     const struct readline *history; /* for `info history`; may be NULL */
 };
 

@@ -168,7 +168,10 @@ const struct hmp_command hmp_info_commands[] = {
     {"name", "", "", "show the current VM name", info_name},
     {"pic", "", "", "show PIC state", info_pic},
     {"qtree", "", "", "show device tree", info_qtree},
-    {"registers", "-ai?", "[-a|vcpu]", "show the cpu registers (-a: show register info for all cpus; vcpu: specific vCPU to query; show the current CPU's registers if no argument is specified)", hmp_info_registers},
+    {"registers", "-ai?", "[-a|vcpu]",
+     "show the cpu registers (-a: show register info for all cpus; vcpu: specific vCPU to query; show the current "
+     "CPU's registers if no argument is specified)",
+     hmp_info_registers},
     {"stats", "", "", "show the emulator's counters", info_stats},
     {"status", "", "", "show the current VM status (running|paused)", info_status},
     {"tlb", "", "", "show virtual to physical memory mappings", hmp_info_tlb},

@@ -33,9 +33,8 @@ static void print_segment(struct text *out, const struct vcpu *cpu, const char *
             text_printf(out, "%c]", s->attributes & SEGMENT_ACCESSED ? 'A' : '-');
         } else {
             static const char *const types[] = {
-                "Reserved",    "TSS16-avl",   "LDT",        "TSS16-busy",  "CallGate16",  "TaskGate", "IntGate16",
-                "TrapGate16",  "Reserved",    "TSS32-avl",  "Reserved",    "TSS32-busy",  "CallGate32", "Reserved",
-                "IntGate32",   "TrapGate32"};
+                "Reserved", "TSS16-avl", "LDT",      "TSS16-busy", "CallGate16", "TaskGate", "IntGate16", "TrapGate16",
+                "Reserved", "TSS32-avl", "Reserved", "TSS32-busy", "CallGate32", "Reserved", "IntGate32", "TrapGate32"};
             text_printf(out, "%s", types[SEGMENT_TYPE(s)]);
         }
     }
@@ -106,16 +105,16 @@ void hmp_info_registers(struct hmp *hmp, const struct hmp_arguments *a, struct t
 
 /* ---- page tables, as they stand in memory (Intel SDM vol. 3, 4.3 and 4.4) ---- */
 
-#define ENTRY_P 0x001u
-#define ENTRY_W 0x002u
-#define ENTRY_U 0x004u
-#define ENTRY_PWT 0x008u
-#define ENTRY_PCD 0x010u
-#define ENTRY_A 0x020u
-#define ENTRY_D 0x040u
-#define ENTRY_PS 0x080u
-#define ENTRY_G 0x100u
-#define ENTRY_NX (1ull << 63)
+#define ENTRY_P     0x001u
+#define ENTRY_W     0x002u
+#define ENTRY_U     0x004u
+#define ENTRY_PWT   0x008u
+#define ENTRY_PCD   0x010u
+#define ENTRY_A     0x020u
+#define ENTRY_D     0x040u
+#define ENTRY_PS    0x080u
+#define ENTRY_G     0x100u
+#define ENTRY_NX    (1ull << 63)
 #define PAE_ADDRESS 0x000ffffffffff000ull
 
 /* LEAF entry that maps [LINEAR, LINEAR+SIZE); RIGHTS are W and U of all levels together. */
@@ -215,8 +214,8 @@ struct ranges {
 static void end_range(struct ranges *r)
 {
     if (r->rights & ENTRY_P)
-        text_printf(r->out, "%016" PRIx64 "-%016" PRIx64 " %016" PRIx64 " %c%c%c\n", r->start, r->end, r->end - r->start,
-                    r->rights & ENTRY_U ? 'u' : '-', 'r', r->rights & ENTRY_W ? 'w' : '-');
+        text_printf(r->out, "%016" PRIx64 "-%016" PRIx64 " %016" PRIx64 " %c%c%c\n", r->start, r->end,
+                    r->end - r->start, r->rights & ENTRY_U ? 'u' : '-', 'r', r->rights & ENTRY_W ? 'w' : '-');
     r->rights = 0;
 }
 

@@ -93,8 +93,8 @@ static void disassemble(struct hmp *hmp, bool physical, uint64_t address, unsign
         unsigned length = 1;
         if (ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, bytes, available, &instruction, operands)) &&
             ZYAN_SUCCESS(ZydisFormatterFormatInstruction(&formatter, &instruction, operands,
-                                                         instruction.operand_count_visible, mnemonics,
-                                                         sizeof mnemonics, address, NULL))) {
+                                                         instruction.operand_count_visible, mnemonics, sizeof mnemonics,
+                                                         address, NULL))) {
             length = instruction.length;
             align_operands(mnemonics, sizeof mnemonics);
         } else {

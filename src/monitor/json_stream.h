@@ -14,7 +14,7 @@
 #include <stddef.h>
 
 #define JSON_STREAM_MAX_LENGTH (4u << 20)
-#define JSON_STREAM_MAX_DEPTH 1024
+#define JSON_STREAM_MAX_DEPTH  1024
 
 struct json_stream {
     struct text pending; /* of the value being collected */

@@ -182,7 +182,7 @@ void monitors_destroy(struct monitors *set)
         set->first = m->next;
         if (m->mode == MONITOR_CONTROL)
             vm_remove_listener(set->vm, machine_event, m);
-        chardev_drain(m->chardev, 1000);
+        chardev_drain(m->chardev, 500);
         flush(m);
         chardev_set_user(m->chardev, NULL);
         readline_finish(&m->readline);

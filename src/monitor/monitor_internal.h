@@ -4,8 +4,8 @@
 
 #include "monitor/hmp.h"
 #include "monitor/monitor.h"
-#include "monitor/readline.h"
 #include "monitor/qmp.h"
+#include "monitor/readline.h"
 #include "monitor/text.h"
 
 #define MONITORS_MAX_CHARDEVS 32
@@ -30,7 +30,7 @@ struct monitor {
     struct text output; /* what the chardev did not take yet */
     struct hmp hmp;
     struct readline readline;
-    bool greeted;       /* human: the banner was shown */
+    bool greeted; /* human: the banner was shown */
     struct qmp qmp;
 };
 

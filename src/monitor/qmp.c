@@ -51,7 +51,8 @@ static bool check_arguments(const struct qmp_command *command, json_t *arguments
         if (value && !type_matches(a->type, value))
             return error_set(err, "Invalid parameter type for '%s', expected: %s", a->name, type_name(a->type));
     }
-    json_object_foreach(arguments, key, value) {
+    json_object_foreach(arguments, key, value)
+    {
         bool known = false;
         for (unsigned i = 0; i < QMP_ARGUMENTS && command->arguments[i].name; i++)
             known |= !strcmp(command->arguments[i].name, key);
@@ -67,7 +68,8 @@ static bool check_request(json_t *request, struct error *err)
     json_t *value;
     if (!json_is_object(request))
         return error_set(err, "QMP input must be a JSON object");
-    json_object_foreach(request, key, value) {
+    json_object_foreach(request, key, value)
+    {
         if (!strcmp(key, "execute") || !strcmp(key, "exec-oob")) {
             if (!json_is_string(value))
                 return error_set(err, "QMP input member '%s' must be a string", key);

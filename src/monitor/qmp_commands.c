@@ -67,10 +67,10 @@ static json_t *cmd_query_cpus_fast(struct qmp *qmp, json_t *arguments, struct er
     json_t *list = json_array();
     struct vm *vm = qmp->set->vm;
     for (unsigned i = 0; i < vm->vcpu_count; i++)
-        json_array_append_new(list, json_pack("{s:i,s:{s:i,s:i,s:i},s:s,s:i,s:s}", "thread-id",
-                                              vm_vcpu_thread_id(vm, i), "props", "core-id", (int)i, "thread-id", 0,
-                                              "socket-id", 0, "qom-path", "/machine/unattached/device[0]", "cpu-index",
-                                              (int)i, "target", "i386"));
+        json_array_append_new(list,
+                              json_pack("{s:i,s:{s:i,s:i,s:i},s:s,s:i,s:s}", "thread-id", vm_vcpu_thread_id(vm, i),
+                                        "props", "core-id", (int)i, "thread-id", 0, "socket-id", 0, "qom-path",
+                                        "/machine/unattached/device[0]", "cpu-index", (int)i, "target", "i386"));
     return list;
 }
 
@@ -205,7 +205,8 @@ const struct qmp_command qmp_commands[] = {
     {"quit", {{0}}, cmd_quit},
     {"inject-nmi", {{0}}, cmd_inject_nmi},
     {"pmemsave", {{"val", 'i', false}, {"size", 'i', false}, {"filename", 's', false}}, cmd_pmemsave},
-    {"memsave", {{"val", 'i', false}, {"size", 'i', false}, {"filename", 's', false}, {"cpu-index", 'i', true}},
+    {"memsave",
+     {{"val", 'i', false}, {"size", 'i', false}, {"filename", 's', false}, {"cpu-index", 'i', true}},
      cmd_memsave},
     {"human-monitor-command", {{"command-line", 's', false}, {"cpu-index", 'i', true}}, cmd_human_monitor_command},
     {NULL, {{0}}, NULL},

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CTRL(letter) ((letter) & 0x1f)
+#define CTRL(letter) ((letter)&0x1f)
 
 void readline_init(struct readline *r, void (*write)(void *, const char *, size_t),
                    void (*entered)(void *, const char *), void (*complete)(const char *, struct readline_completions *),

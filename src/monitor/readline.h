@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define READLINE_LENGTH 4096
+#define READLINE_LENGTH  4096
 #define READLINE_HISTORY 64
 
 struct readline_completions {

@@ -1,5 +1,6 @@
 #include "vm/board_pc.h"
 
+#include "cpu/fpu.h"
 #include "devices/debug_exit.h"
 #include "devices/debugcon.h"
 #include "devices/ferr.h"
@@ -91,6 +92,13 @@ static void guest_exits(void *opaque, uint32_t code)
     vm_request_exit(board->vm, (int)(code & 0xff));
 }
 
+/* Port F0h tells the processor to go on in spite of an x87 error. */
+static void set_ignne(void *opaque, unsigned number, bool level)
+{
+    struct board *board = opaque;
+    cpu_set_ignne(vm_cpu(board->vm, 0), level);
+}
+
 int board_acknowledge_interrupt(struct board *board)
 {
     return pic_is_pending(board->pic) ? pic_acknowledge(board->pic) : -1;
@@ -141,6 +149,7 @@ static bool add_fixed_devices(struct board *b)
     const struct vm_options *options = b->vm->options;
     struct irq_line reset = {set_reset, b, 0};
 
+    /* clang-format off */
     /*                                                                          ports, IRQ             */
     return add(b, b->pic = pic_create(bus, (struct irq_line){set_intr, b, 0})) /* 20 A0 4D0; INTR        */
            && add(b, b->pci = pci_bus_create(bus))                             /* CF8 CFC                */
@@ -160,7 +169,9 @@ static bool add_fixed_devices(struct board *b)
                                   ps2_mouse_port(b->mouse)))
            && add(b, dma_create(bus))                                          /* 00 80 C0               */
            && add(b, b->ferr = ferr_create(bus, isa_irq(b, 13)))               /* F0; IRQ 13             */
+           && (ferr_set_ignne_line(b->ferr, (struct irq_line){set_ignne, b, 0}), true)
            && add(b, b->fw_cfg = fw_cfg_create(bus));                          /* 510                    */
+    /* clang-format on */
 }
 
 static bool add_serial_ports(struct board *b)
@@ -268,7 +279,8 @@ struct board *board_create(struct vm *vm, struct error *err)
     if (ok) {
         fill_cmos(board);
         add_vga_hole(board);
-        ok = fill_fw_cfg(board, err) && (!vm->options->bios || board_rom_load(&board->rom, vm->options->bios, vm->memory, err)) &&
+        ok = fill_fw_cfg(board, err) &&
+             (!vm->options->bios || board_rom_load(&board->rom, vm->options->bios, vm->memory, err)) &&
              (!vm->options->kernel || load_kernel(board, err));
     }
     if (!ok) {

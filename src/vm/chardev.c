@@ -8,9 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
-#define INPUT_CHUNK 4096
+#define INPUT_CHUNK       4096
 #define RETRY_NANOSECONDS 1000000u /* a UART at 115200 baud takes 11 bytes in this time */
 
 static void input_ready(void *opaque, short revents);
@@ -78,7 +79,7 @@ void chardev_close(struct chardev *c)
         chardev_mux_child_gone(c);
     } else {
         memset(&c->user, 0, sizeof c->user);
-        chardev_drain(c, 2000);
+        chardev_drain(c, c->kind == CHARDEV_STDIO || c->kind == CHARDEV_FILE ? 2000 : 500);
         main_loop_cancel_timer(loop, &c->poll_peer);
         main_loop_remove_source(loop, c->listen_source);
         if (c->listen_fd >= 0)
@@ -196,7 +197,10 @@ static bool write_some(struct chardev *c)
     /* A descriptor shared with the shell stays blocking: what poll() promised is PIPE_BUF at most. */
     if (length > 4096 && c->kind == CHARDEV_STDIO)
         length = 4096;
-    ssize_t written = length ? write(c->out_fd, from, length) : 0;
+    bool is_socket = c->kind == CHARDEV_UNIX || c->kind == CHARDEV_TCP;
+    ssize_t written = !length     ? 0
+                      : is_socket ? send(c->out_fd, from, length, MSG_NOSIGNAL)
+                                  : write(c->out_fd, from, length);
     if (written < 0) {
         if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)
             return true;

@@ -25,10 +25,10 @@
 #define CHARDEV_BUFFER_SIZE 65536u
 
 enum chardev_event {
-    CHARDEV_OPENED,  /* the other side is there (a client connected) */
-    CHARDEV_CLOSED,  /* it went away; it may come back */
-    CHARDEV_BREAK,   /* the user wants to send a break */
-    CHARDEV_FOCUS,   /* mux: input now comes here */
+    CHARDEV_OPENED, /* the other side is there (a client connected) */
+    CHARDEV_CLOSED, /* it went away; it may come back */
+    CHARDEV_BREAK,  /* the user wants to send a break */
+    CHARDEV_FOCUS,  /* mux: input now comes here */
     CHARDEV_UNFOCUS
 };
 
@@ -46,9 +46,9 @@ struct chardev;
 /* What chardevs need around them. The structure must outlive them. */
 struct chardev_host {
     struct main_loop *loop;
-    struct terminal *terminal;       /* for stdio; may be NULL */
-    bool stdio_taken;                /* only one chardev may have it */
-    void (*quit)(void *opaque);      /* Ctrl-A x in a mux */
+    struct terminal *terminal;                     /* for stdio; may be NULL */
+    bool stdio_taken;                              /* only one chardev may have it */
+    void (*quit)(void *opaque);                    /* Ctrl-A x in a mux */
     void (*interrupted)(void *opaque, bool *stop); /* waiting for a client: set *STOP to give up; may be NULL */
     void *opaque;
 };
@@ -56,7 +56,8 @@ struct chardev_host {
 /* Opens what CONFIG says. NULL with a message that names the path or address on failure. A server
  * with wait=on returns when its client is there, running the main loop meanwhile. */
 struct chardev *chardev_open(struct chardev_host *host, const struct chardev_config *config, struct error *err);
-/* Writes what is buffered (for at most two seconds), then closes. Children of a mux before their mux. */
+/* Writes what is buffered (for at most two seconds, half a one to sockets), then closes. Children of a mux before their
+ * mux. */
 void chardev_close(struct chardev *chardev);
 
 void chardev_set_user(struct chardev *chardev, const struct chardev_user *user);

@@ -10,7 +10,7 @@ bool chardev_config_parse_bool(const char *value, bool *result)
     static const struct {
         const char *word;
         bool meaning;
-    } words[] = {{"on", true},  {"yes", true},  {"true", true},   {"y", true},
+    } words[] = {{"on", true},   {"yes", true}, {"true", true},   {"y", true},
                  {"off", false}, {"no", false}, {"false", false}, {"n", false}};
     for (size_t i = 0; i < ARRAY_SIZE(words); i++)
         if (!strcmp(value, words[i].word)) {
@@ -175,8 +175,9 @@ bool chardev_config_parse(struct chardev_config *config, const char *option, con
             !set_string(&parse, "port", colon + 1, config->port, sizeof config->port))
             return false;
     } else {
-        return error_set(err, "%s: '%s' is not a valid char device (use stdio, file:PATH, pty, null, unix:PATH or tcp:[HOST]:PORT)",
-                         option, given);
+        return error_set(
+            err, "%s: '%s' is not a valid char device (use stdio, file:PATH, pty, null, unix:PATH or tcp:[HOST]:PORT)",
+            option, given);
     }
     if (mon) {
         config->mux = true;
@@ -203,7 +204,8 @@ bool chardev_config_parse_long(struct chardev_config *config, const char *text, 
     while (i < ARRAY_SIZE(kinds) && strcmp(kinds[i].name, backend))
         i++;
     if (i == ARRAY_SIZE(kinds))
-        return error_set(err, "-chardev: '%s' is not a valid char driver name (use null, stdio, file, pty or socket)", backend);
+        return error_set(err, "-chardev: '%s' is not a valid char driver name (use null, stdio, file, pty or socket)",
+                         backend);
     config->kind = kinds[i].kind;
     /* A socket with host= or port= is TCP, with path= a Unix one. */
     if (!strcmp(backend, "socket") && !strstr(text, "path="))

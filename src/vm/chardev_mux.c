@@ -13,8 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ESCAPE 1 /* Ctrl-A */
-#define QUEUE_SIZE 4096
+#define ESCAPE            1 /* Ctrl-A */
+#define QUEUE_SIZE        4096
 #define RETRY_NANOSECONDS 1000000u
 
 struct chardev_mux {

@@ -34,9 +34,7 @@ bool chardev_open_stdio(struct chardev *c, const struct chardev_config *config, 
     if (c->host->terminal)
         terminal_set_raw(c->host->terminal, config->signal);
     c->in_fd = STDIN_FILENO;
-    if (fcntl(STDIN_FILENO, F_GETFD) < 0)
-        c->in_fd = -1; /* closed: no input */
-    c->out_fd = fcntl(STDOUT_FILENO, F_GETFD) < 0 ? -1 : reopen_output(STDOUT_FILENO);
+    c->out_fd = reopen_output(STDOUT_FILENO);
     c->owns_out = c->out_fd > STDERR_FILENO;
     chardev_start_streams(c);
     return true;

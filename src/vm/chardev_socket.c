@@ -36,7 +36,7 @@ static void listener_ready(void *opaque, short revents)
     struct chardev *c = opaque;
     int fd = accept4(c->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0)
-        return; /* the client was quicker away than we were here */
+        return;                                               /* the client was quicker away than we were here */
     main_loop_set_events(c->host->loop, c->listen_source, 0); /* further ones wait in the backlog */
     client_arrived(c, fd);
 }
@@ -112,8 +112,8 @@ static bool open_tcp(struct chardev *c, const struct chardev_config *config, int
     }
     freeaddrinfo(found);
     if (fd < 0)
-        return error_set(err, "cannot %s %s port %s: %s", config->server ? "listen on" : "connect to", host, config->port,
-                         strerror(failure));
+        return error_set(err, "cannot %s %s port %s: %s", config->server ? "listen on" : "connect to", host,
+                         config->port, strerror(failure));
     fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
     if (config->server) {
         /* Port 0 means any: say which it became. */

@@ -23,7 +23,7 @@ struct chardev {
     unsigned in_source, out_source;
     struct host_timer retry; /* the user could take no input: ask again */
     bool in_ended;
-    bool connected;          /* written by the main loop's thread under `mutex` */
+    bool connected; /* written by the main loop's thread under `mutex` */
 
     /* Output. */
     pthread_mutex_t mutex;

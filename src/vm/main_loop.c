@@ -23,7 +23,7 @@ struct main_loop {
     struct source *sources;
     size_t source_count, source_capacity;
     unsigned last_handle;
-    struct pollfd *poll_set;   /* [0] is the wake-up */
+    struct pollfd *poll_set; /* [0] is the wake-up */
     unsigned *poll_handles;
     size_t poll_capacity;
     int wake_fd;
@@ -84,8 +84,8 @@ static struct source *find_source(struct main_loop *loop, unsigned handle)
     return NULL;
 }
 
-unsigned main_loop_add_source(struct main_loop *loop, int fd, short events,
-                              void (*ready)(void *opaque, short revents), void *opaque)
+unsigned main_loop_add_source(struct main_loop *loop, int fd, short events, void (*ready)(void *opaque, short revents),
+                              void *opaque)
 {
     pthread_mutex_lock(&loop->mutex);
     struct source *slot = NULL;

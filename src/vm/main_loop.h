@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define MAIN_LOOP_FOREVER UINT64_MAX
+#define MAIN_LOOP_FOREVER   UINT64_MAX
 #define MAIN_LOOP_NO_SOURCE 0u
 
 struct main_loop;
@@ -32,8 +32,8 @@ void main_loop_destroy(struct main_loop *loop);
 
 /* Watches FD for the poll(2) EVENTS; 0 watches nothing for now.  Returns a handle, never
  * MAIN_LOOP_NO_SOURCE.  POLLHUP, POLLERR and POLLNVAL are reported with any non-zero EVENTS. */
-unsigned main_loop_add_source(struct main_loop *loop, int fd, short events,
-                              void (*ready)(void *opaque, short revents), void *opaque);
+unsigned main_loop_add_source(struct main_loop *loop, int fd, short events, void (*ready)(void *opaque, short revents),
+                              void *opaque);
 void main_loop_set_events(struct main_loop *loop, unsigned source, short events); /* any thread */
 /* From within a callback, too; the source's callback is not called any more. */
 void main_loop_remove_source(struct main_loop *loop, unsigned source);

@@ -9,7 +9,7 @@ struct terminal {
     int fd;
     bool is_terminal; /* FD is one, and `saved` holds its settings */
     bool raw;
-    bool signals;     /* keys such as Ctrl-C still make signals */
+    bool signals; /* keys such as Ctrl-C still make signals */
     struct termios saved;
 };
 

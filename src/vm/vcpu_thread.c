@@ -17,7 +17,7 @@
 #define THREAD_STACK (8u << 20)
 /* Counted time with no timer near: this many instructions at a time. */
 #define COUNTED_SLICE (INT64_C(1) << 20)
-#define REAL_SLICE (INT64_C(1) << 62)
+#define REAL_SLICE    (INT64_C(1) << 62)
 
 static void kick(struct vcpu *cpu)
 {
@@ -145,8 +145,8 @@ static void wait_in_halt(struct vm_vcpu *v)
     struct vcpu *cpu = &v->cpu;
     while (cpu->state.halted) {
         uint64_t seen = read_kicks(v);
-        unsigned attention = atomic_fetch_and(
-            &cpu->attention, ~(unsigned)(ATTENTION_FLUSH | ATTENTION_TIMER | ATTENTION_INTERRUPT));
+        unsigned attention =
+            atomic_fetch_and(&cpu->attention, ~(unsigned)(ATTENTION_FLUSH | ATTENTION_TIMER | ATTENTION_INTERRUPT));
         if (attention & (ATTENTION_STOP | ATTENTION_RESET))
             return;
         if (attention & ATTENTION_FLUSH)

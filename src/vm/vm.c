@@ -17,12 +17,9 @@ static const struct {
     const char *name;
     bool guest;
 } causes[] = {
-    [VM_CAUSE_HOST_QMP_QUIT] = {"host-qmp-quit", false},
-    [VM_CAUSE_HOST_QMP_RESET] = {"host-qmp-system-reset", false},
-    [VM_CAUSE_HOST_SIGNAL] = {"host-signal", false},
-    [VM_CAUSE_HOST_UI] = {"host-ui", false},
-    [VM_CAUSE_GUEST_SHUTDOWN] = {"guest-shutdown", true},
-    [VM_CAUSE_GUEST_RESET] = {"guest-reset", true},
+    [VM_CAUSE_HOST_QMP_QUIT] = {"host-qmp-quit", false},  [VM_CAUSE_HOST_QMP_RESET] = {"host-qmp-system-reset", false},
+    [VM_CAUSE_HOST_SIGNAL] = {"host-signal", false},      [VM_CAUSE_HOST_UI] = {"host-ui", false},
+    [VM_CAUSE_GUEST_SHUTDOWN] = {"guest-shutdown", true}, [VM_CAUSE_GUEST_RESET] = {"guest-reset", true},
 };
 
 const char *vm_cause_name(enum vm_cause cause)
@@ -49,8 +46,7 @@ void vm_remove_listener(struct vm *vm, vm_event_fn notify, void *opaque)
 {
     for (unsigned i = 0; i < vm->listener_count; i++)
         if (vm->listeners[i].notify == notify && vm->listeners[i].opaque == opaque) {
-            memmove(&vm->listeners[i], &vm->listeners[i + 1],
-                    (vm->listener_count - i - 1) * sizeof vm->listeners[0]);
+            memmove(&vm->listeners[i], &vm->listeners[i + 1], (vm->listener_count - i - 1) * sizeof vm->listeners[0]);
             vm->listener_count--;
             return;
         }

@@ -34,8 +34,8 @@ enum vm_state {
     VM_PRELAUNCH, /* not started yet: -S */
     VM_RUNNING,
     VM_PAUSED,
-    VM_DEBUG,     /* stopped by the gdb stub's breakpoint or step */
-    VM_SHUTDOWN   /* powered off, kept by -no-shutdown */
+    VM_DEBUG,   /* stopped by the gdb stub's breakpoint or step */
+    VM_SHUTDOWN /* powered off, kept by -no-shutdown */
 };
 const char *vm_state_name(enum vm_state state);
 
@@ -64,12 +64,12 @@ struct vm_vcpu {
     struct interp *interp;
     pthread_t thread;
     bool thread_started;
-    atomic_int thread_id;  /* as the host's tools show it; 0 before it runs */
+    atomic_int thread_id; /* as the host's tools show it; 0 before it runs */
     /* run_mutex: */
     bool parked;
-    uint64_t kicks;       /* grows with each kick: HLT waits for a change */
+    uint64_t kicks; /* grows with each kick: HLT waits for a change */
     /* Written while parked: */
-    bool step_once;       /* gdb: run one instruction, then stop */
+    bool step_once; /* gdb: run one instruction, then stop */
 };
 
 /* The time stamp counter's rate: a tick a nanosecond, and one per instruction with -icount shift=0. */
@@ -98,16 +98,16 @@ struct vm {
         void *opaque;
     } listeners[VM_EVENT_LISTENERS];
     unsigned listener_count;
-    bool finished;  /* vm_run() returns */
+    bool finished; /* vm_run() returns */
     int exit_code;
 
     pthread_mutex_t run_mutex;
     pthread_cond_t run_changed;    /* for the vCPUs */
     pthread_cond_t parked_changed; /* for the main thread */
     /* run_mutex: */
-    bool running;            /* state == VM_RUNNING */
-    unsigned freezes;        /* nested vm_freeze() */
-    bool quitting;           /* vCPU threads end */
+    bool running;     /* state == VM_RUNNING */
+    unsigned freezes; /* nested vm_freeze() */
+    bool quitting;    /* vCPU threads end */
     bool reset_requested, shutdown_requested, exit_requested, powerdown_requested, debug_requested;
     enum vm_cause reset_cause, shutdown_cause;
     int requested_exit_code;

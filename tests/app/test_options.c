@@ -55,11 +55,35 @@ static void test_memory_sizes(void **state)
     static const struct {
         const char *text;
         uint64_t size;
-    } good[] = {{"128", 128ull << 20}, {"1", 1 << 20}, {"1M", 1 << 20}, {"512m", 512ull << 20}, {"2G", 2ull << 30},
-                {"1.5G", 1536ull << 20}, {"0.5g", 512ull << 20}, {"3584M", 3584ull << 20}, {"2048K", 2 << 20},
-                {"1048576b", 1 << 20}, {"size=256M", 256ull << 20}, {"1.999G", (1999ull << 30) / 1000 & ~4095ull}};
-    static const char *const bad[] = {"", "x", "-1", "0", "1K", "3585M", "4G", "1T", "128Q", "12M3", "1..5G", "M",
-                                      "128,slots=2", "99999999999999999999", "0x80", "18446744073709551615G", " 5"};
+    } good[] = {{"128", 128ull << 20},
+                {"1", 1 << 20},
+                {"1M", 1 << 20},
+                {"512m", 512ull << 20},
+                {"2G", 2ull << 30},
+                {"1.5G", 1536ull << 20},
+                {"0.5g", 512ull << 20},
+                {"3584M", 3584ull << 20},
+                {"2048K", 2 << 20},
+                {"1048576b", 1 << 20},
+                {"size=256M", 256ull << 20},
+                {"1.999G", (1999ull << 30) / 1000 & ~4095ull}};
+    static const char *const bad[] = {"",
+                                      "x",
+                                      "-1",
+                                      "0",
+                                      "1K",
+                                      "3585M",
+                                      "4G",
+                                      "1T",
+                                      "128Q",
+                                      "12M3",
+                                      "1..5G",
+                                      "M",
+                                      "128,slots=2",
+                                      "99999999999999999999",
+                                      "0x80",
+                                      "18446744073709551615G",
+                                      " 5"};
     uint64_t size;
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
         assert_true(options_parse_ram_size(good[i].text, &size, &err));
@@ -86,9 +110,18 @@ static void test_rtc(void **state)
     assert_true(options_parse_rtc("base=localtime", 10000, &epoch, &err));
     assert_int_equal(epoch, 10000 + 7200);
     unsetenv("TZ");
-    static const char *const bad[] = {"utc", "base=", "base=tomorrow", "base=2006-13-01", "base=2006-02-30",
-                                      "base=1900-02-29", "base=2006-06-17T25:00:00", "base=2006-06-17T16:01",
-                                      "base=2006-06-17x", "clock=sun", "driftfix=x", "colour=red"};
+    static const char *const bad[] = {"utc",
+                                      "base=",
+                                      "base=tomorrow",
+                                      "base=2006-13-01",
+                                      "base=2006-02-30",
+                                      "base=1900-02-29",
+                                      "base=2006-06-17T25:00:00",
+                                      "base=2006-06-17T16:01",
+                                      "base=2006-06-17x",
+                                      "clock=sun",
+                                      "driftfix=x",
+                                      "colour=red"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         if (options_parse_rtc(bad[i], 0, &epoch, &err))
             fail_msg("'%s' was accepted", bad[i]);
@@ -161,7 +194,8 @@ static void test_default_devices(void **state)
 
 static void test_monitors_and_chardevs(void **state)
 {
-    accept("-kernel /k -qmp unix:/q,server=on,wait=off -monitor unix:/m,server,nowait -qmp tcp::4444,server=on,wait=off");
+    accept(
+        "-kernel /k -qmp unix:/q,server=on,wait=off -monitor unix:/m,server,nowait -qmp tcp::4444,server=on,wait=off");
     assert_int_equal(options.monitor_count, 3);
     assert_int_equal(options.monitors[0].mode, MONITOR_CONTROL);
     assert_int_equal(options.monitors[1].mode, MONITOR_HUMAN);

@@ -447,7 +447,7 @@ static void test_waiting(void **state)
     assert_true(callout_frstor(f->cpu, &args));
     assert_int_equal(f->cpu->next_rip, 0x1000);
     assert_true(f->cpu->ferr);
-    cpu_set_ignne(f->cpu);
+    cpu_set_ignne(f->cpu, true);
     memset(f->memory->ram + AREA, 0, 108);
     poke16(f, AREA, 0x37f);
     f->cpu->next_rip = 0x1002;

@@ -1,6 +1,6 @@
 ; #AC: misaligned data accesses at CPL 3 with CR0.AM and EFLAGS.AC. Error code 0, a fault, nothing changed.
 ; Intel SDM vol. 3, 6.15 interrupt 17 and table 6-7 (alignment by data type).
-; QEMU 7.2 TCG checks none of this; Bochs 2.7 wants the registers in an FNSAVE image aligned by 8.
+; QEMU 7.2 TCG checks none of this. Bochs 2.7 wants the registers in an FNSAVE image aligned by 8.
 %define PROGRAM "alignment"
 %include "guest.inc"
 
@@ -111,7 +111,6 @@ operands:
     aligned "MOV to segment", 2, mov gs, [ebx]
     mov ebx, DATA + 3
     user_works "LEA", lea edx, [ebx]
-    user_works "INVLPG-free PREFETCH-like NOP", nop dword [ebx]
     mov esi, DATA + 0x41
     mov edi, DATA + 0x80
     user_faults "MOVSD from odd", AC, 0, movsd
@@ -124,13 +123,11 @@ operands:
     user_works "STOSW", stosw
     mov ecx, 0
     user_works "REP MOVSD with ECX = 0", rep movsd
-    call cpuid_features
-    test eax, 1 << 8
-    jz .no_cx8
+    if_cpuid CPUID_CX8
     mov eax, 0
     mov edx, 0
     aligned "CMPXCHG8B", 8, cmpxchg8b [ebx]
-.no_cx8:
+    end_if
     call cpuid_features
     test eax, CPUID_SSE2
     jz .end

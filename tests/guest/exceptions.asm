@@ -269,8 +269,10 @@ privileged_instructions:
     user_faults "WBINVD at CPL 3", GP, 0, wbinvd
     user_faults "INVD at CPL 3", GP, 0, invd
     user_faults "INVLPG at CPL 3", GP, 0, invlpg [eax]
+    if_cpuid CPUID_MSR
     user_faults "RDMSR at CPL 3", GP, 0, rdmsr
     user_faults "WRMSR at CPL 3", GP, 0, wrmsr
+    end_if
     user_faults "CLI at CPL 3, IOPL 0", GP, 0, cli
     user_faults "STI at CPL 3, IOPL 0", GP, 0, sti
     user_works "IN at CPL 3, IOPL 0, open I/O bitmap", in al, 0x80

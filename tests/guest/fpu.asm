@@ -40,16 +40,14 @@ main:
   %else
     faults %strcat(state, ": WAIT"), %3, NOERR, fwait
   %endif
-    call cpuid_features
-    test eax, 1 << 23
-    jz %%no_mmx
+    if_cpuid CPUID_MMX
   %if %4 == DONE
     works %strcat(state, ": EMMS"), emms
   %else
     faults %strcat(state, ": EMMS"), %4, NOERR, emms
     faults %strcat(state, ": MOVD"), %4, NOERR, movd mm0, ecx
   %endif
-%%no_mmx:
+    end_if
 %endmacro
 traps_matrix:
     matrix 0, DONE, DONE, DONE
@@ -225,11 +223,9 @@ errors:
     faults "FLDENV", MF, NOERR, fldenv [AREA]
     faults "FLDCW", MF, NOERR, fldcw [.unmasked]
     faults "FFREE", MF, NOERR, ffree st0
-    call cpuid_features
-    test eax, 1 << 23
-    jz .no_mmx
+    if_cpuid CPUID_MMX
     faults "MMX", MF, NOERR, emms
-.no_mmx:
+    end_if
     mov edx, cr0
     or edx, CR0_TS
     mov cr0, edx

@@ -130,7 +130,9 @@ instructions:
     mov edx, 0
 RO_ERR equ PF_P | PF_U | PF_W
     user_page_fault "CMPXCHG that does not match", RO_ERR, A + 16, cmpxchg [ebx], ecx
+    if_cpuid CPUID_CX8
     user_page_fault "CMPXCHG8B that does not match", RO_ERR, A + 16, cmpxchg8b [ebx]
+    end_if
     user_page_fault "XADD", RO_ERR, A + 16, xadd [ebx], eax
     user_page_fault "XCHG", RO_ERR, A + 16, xchg [ebx], eax
     user_page_fault "SHL by CL = 0", RO_ERR, A + 16, shl dword [ebx], cl
@@ -148,7 +150,9 @@ RO_ERR equ PF_P | PF_U | PF_W
     want "memory as it was", [A + 16], 0x1234
     set_pte A, 0
     user_works "LEA touches nothing", lea eax, [A]
-    user_works "INVLPG-like NOP with a memory operand", nop dword [A]
+    if_cpuid CPUID_CMOV
+    user_works "the long NOP touches nothing", nop dword [A]
+    end_if
     set_pte A, A + P_ALL
     mov eax, 0x11111111
     mov ecx, 0x22222222
@@ -236,7 +240,9 @@ across:
     page_fault "XCHG, second page absent", PF_W, B, xchg [ebx], eax
     page_fault "LOCK INC, second page absent", PF_W, B, lock inc dword [ebx]
     page_fault "CMPXCHG, second page absent", PF_W, B, cmpxchg [ebx], ecx
+    if_cpuid CPUID_CX8
     page_fault "CMPXCHG8B, second page absent", PF_W, B, cmpxchg8b [ebx - 2]
+    end_if
     page_fault "FST m64, second page absent", PF_W, B, fst qword [ebx]
     page_fault "FLD m80, second page absent", 0, B, fld tword [ebx]
     page_fault "LES, selector in the absent page", 0, B, les eax, [ebx - 2]

@@ -72,7 +72,9 @@ byte_limit:
     at_limit "XCHG", 4, xchg [fs:ebx], eax
     at_limit "XADD", 4, xadd [fs:ebx], eax
     at_limit "CMPXCHG", 4, cmpxchg [fs:ebx], ecx
+    if_cpuid CPUID_CX8
     at_limit "CMPXCHG8B", 8, cmpxchg8b [fs:ebx]
+    end_if
     at_limit "INC", 2, inc word [fs:ebx]
     at_limit "NOT", 4, not dword [fs:ebx]
     at_limit "SHL", 4, shl dword [fs:ebx], 3

@@ -205,9 +205,9 @@ static unsigned below(unsigned n)
 
 static void random_extended(uint8_t *to)
 {
-    static const uint16_t exponents[] = {0, 0, 1, 0x3fff, 0x3ffe, 0x4000, 0x403d, 0x401d, 0x400d, 0x3f80, 0x3c00, 0x7ffe,
-                                         0x7fff, 0x7fff, 0x43ff, 0x3bcd};
-    static const uint64_t mantissas[] = {0, 1ull << 63, 3ull << 62, 1, 0xa000000000000000, 0xffffffffffffffff, 1ull << 62};
+    static const uint16_t exponents[] = {0, 0, 1, 0x3fff, 0x3ffe, 0x4000, 0x403d, 0x401d, 0x400d, 0x3f80, 0x3c00,
+                                         0x7ffe, 0x7fff, 0x7fff, 0x43ff, 0x3bcd};
+    static const uint64_t mantissas[] = {0, 1ull << 63, 3ull << 62, 1, 0xa000000000000000, UINT64_MAX, 1ull << 62};
     uint64_t mantissa = below(2) ? mantissas[below(ARRAY_SIZE(mantissas))] : random64() | (below(8) ? 1ull << 63 : 0);
     uint16_t exponent = below(2) ? exponents[below(ARRAY_SIZE(exponents))] : (uint16_t)(0x3fff - 40 + below(80));
 
@@ -301,7 +301,8 @@ static void show(const char *title, const struct machine_state *s)
 
         memcpy(st, s->fpu.st[i], 16);
         memcpy(xmm, s->fpu.xmm[i], 16);
-        print_message("  st%u %04x:%016lx  xmm%u %016lx:%016lx\n", i, (unsigned)st[1] & 0xffff, st[0], i, xmm[1], xmm[0]);
+        print_message("  st%u %04x:%016lx  xmm%u %016lx:%016lx\n", i, (unsigned)st[1] & 0xffff, st[0], i, xmm[1],
+                      xmm[0]);
     }
     print_message("  data");
     for (unsigned i = 0; i < 20; i++)
@@ -318,7 +319,8 @@ static bool same(const struct machine_state *a, const struct machine_state *b)
             return false;
     }
     return a->vector == b->vector && a->fpu.fcw == b->fpu.fcw && a->fpu.fsw == b->fpu.fsw && a->fpu.ftw == b->fpu.ftw &&
-           a->fpu.mxcsr == b->fpu.mxcsr && !((a->flags ^ b->flags) & ARITHMETIC) && !memcmp(a->data, b->data, DATA_SIZE);
+           a->fpu.mxcsr == b->fpu.mxcsr && !((a->flags ^ b->flags) & ARITHMETIC) &&
+           !memcmp(a->data, b->data, DATA_SIZE);
 }
 
 struct statistics {
@@ -366,7 +368,7 @@ static bool is_ours(const struct decoded_instruction *insn)
     return !strcmp(kind, "x87") || !strcmp(kind, "mmx") || !strcmp(kind, "sse");
 }
 
-/* Tries one encoding in all variants if it is ours. FISTTP needs SSE3, which no model has. */
+/* Tries one encoding in all variants if it is ours. */
 static void try_encoding(struct bare_machine *m, const struct decoder *decoder, const uint8_t *code, unsigned runs,
                          struct statistics *statistics)
 {
@@ -474,7 +476,8 @@ static void test_x87(void **state)
 static void test_simd(void **state)
 {
     static const uint8_t prefixes[] = {0, 0x66, 0xf3, 0xf2};
-    static const uint8_t registers[] = {0xca, 0xd1, 0xc6, 0xf0, 0xff, 0xc0, 0xf7, 0xd7, 0xf2, 0xd2, 0xfa, 0xda, 0xe2, 0xea};
+    static const uint8_t registers[] = {0xca, 0xd1, 0xc6, 0xf0, 0xff, 0xc0, 0xf7,
+                                        0xd7, 0xf2, 0xd2, 0xfa, 0xda, 0xe2, 0xea};
     struct fixture *f = *state;
     struct statistics s = {0};
 

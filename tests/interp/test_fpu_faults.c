@@ -42,7 +42,7 @@ static void set_ferr(void *opaque, bool level)
     f->ferr_changes++;
     f->ferr = level;
     if (level && f->ignne_on_ferr)
-        cpu_set_ignne(f->cpu);
+        cpu_set_ignne(f->cpu, true);
     if (!level)
         return;
     cpu_post_attention(f->cpu, ATTENTION_STOP); /* in place of the interrupt */
@@ -482,7 +482,8 @@ static void test_pending_error(void **state)
     static const uint8_t waiting[][3] = {{0x9b}, {0xd9, 0xe8}, {0xd9, 0x03}, {0xdd, 0x1b}, {0xd9, 0x2b}, {0xd9, 0x23},
                                          {0xdd, 0x23}, {0x0f, 0x77}, {0x0f, 0x6f, 0x03}, {0x0f, 0x7f, 0xc1},
                                          {0xd9, 0xd0}};
-    static const uint8_t not_waiting[][3] = {{0xdf, 0xe0}, {0xdd, 0x3b}, {0xd9, 0x3b}, {0xdb, 0xe0}, {0x0f, 0x57, 0xc0}};
+    static const uint8_t not_waiting[][3] = {{0xdf, 0xe0}, {0xdd, 0x3b}, {0xd9, 0x3b}, {0xdb, 0xe0},
+                                             {0x0f, 0x57, 0xc0}};
 
     for (unsigned i = 0; i < ARRAY_SIZE(waiting); i++) {
         size_t length = !waiting[i][1] ? 1 : waiting[i][0] == 0x0f && waiting[i][1] != 0x77 ? 3 : 2;
@@ -520,7 +521,8 @@ static void test_suppressed_stores(void **state)
         memory_write(f->m->memory, GOOD + 8, 8, 0x1122334455667788);
         assert_int_equal(RUN(f, GOOD, 0xd9, 0x2b, 0xdd, 0x5b, 0x08), NONE); /* fstpl 8(%ebx), stack empty */
         assert_int_equal(get(f, GOOD + 8, 8), 0x1122334455667788);
-        assert_int_equal(f->s->x87.fsw & ~0x4500u, X87_B | X87_ES | 0x41); /* C0, C2, C3 are undefined; nothing popped */
+        /* Nothing popped; C0, C2, C3 are undefined. */
+        assert_int_equal(f->s->x87.fsw & ~0x4500u, X87_B | X87_ES | 0x41);
 
         enter(f);
         mmu_set_observe(&f->cpu->mmu, observed, observed);

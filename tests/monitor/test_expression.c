@@ -44,7 +44,7 @@ static void test_arithmetic(void **state)
     expect("-7/2", -3);
     expect("~0", -1);
     expect("- - 5", 5);
-    expect("1+6&3", 3); /* & binds closer than + */
+    expect("1+6&3", 3);             /* & binds closer than + */
     expect("0xf0|0x0f^0x3c", 0xc3); /* left to right, one level */
     expect("'a'", 'a');
     expect("0xffffffffffffffff", -1);

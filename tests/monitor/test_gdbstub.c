@@ -397,9 +397,16 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(test_greeting), TEST(test_target_description), TEST(test_registers), TEST(test_memory),
-        TEST(test_stepping_and_breakpoints), TEST(test_step_with_address), TEST(test_framing),
-        TEST(test_monitor_commands), TEST(test_attaching_stops_and_detaching_continues), TEST(test_kill),
+        TEST(test_greeting),
+        TEST(test_target_description),
+        TEST(test_registers),
+        TEST(test_memory),
+        TEST(test_stepping_and_breakpoints),
+        TEST(test_step_with_address),
+        TEST(test_framing),
+        TEST(test_monitor_commands),
+        TEST(test_attaching_stops_and_detaching_continues),
+        TEST(test_kill),
         TEST(test_garbage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -198,8 +198,7 @@ static void test_protected_mode_registers(void **state)
     struct fixture *f = *state;
     struct vcpu *cpu = vm_cpu(f->guest.vm, 0);
     cpu->state.cr0 |= CR0_PE;
-    cpu->state.segment[SEG_CS] =
-        (struct segment){.selector = 8, .limit = 0xffffffff, .attributes = 0xc09b};
+    cpu->state.segment[SEG_CS] = (struct segment){.selector = 8, .limit = 0xffffffff, .attributes = 0xc09b};
     cpu->state.segment[SEG_DS] =
         (struct segment){.selector = 0x23, .base = 0x1000, .limit = 0x1fff, .attributes = 0x00f7};
     cpu->state.tr = (struct segment){.selector = 0x30, .base = 0x5000, .limit = 0x67, .attributes = 0x008b};
@@ -353,12 +352,18 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(test_dumps),          TEST(test_disassembly),
-        TEST(test_print),          TEST(test_argument_errors),
-        TEST(test_status_and_run_control), TEST(test_registers),
-        TEST(test_protected_mode_registers), TEST(test_page_tables),
-        TEST(test_saving_memory),  TEST(test_ports_and_others),
-        TEST(test_log_items),      TEST(test_output_is_limited),
+        TEST(test_dumps),
+        TEST(test_disassembly),
+        TEST(test_print),
+        TEST(test_argument_errors),
+        TEST(test_status_and_run_control),
+        TEST(test_registers),
+        TEST(test_protected_mode_registers),
+        TEST(test_page_tables),
+        TEST(test_saving_memory),
+        TEST(test_ports_and_others),
+        TEST(test_log_items),
+        TEST(test_output_is_limited),
         TEST(test_completion),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

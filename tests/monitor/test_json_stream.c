@@ -67,8 +67,23 @@ static void test_values(void **state)
 
 static void test_errors_do_not_stop_the_stream(void **state)
 {
-    static const char *const bad[] = {"{bad}", "}", "]", "{\"a\" 1}", "[1,]", "nul ", "{]", ",", ":", "{\"a\":1,}",
-                                      "[\"\\q\"]", "01 ", "\x01", "\xff", "{\"a\":\"\xff\"}", "[\"\xc0\xaf\"]", "@",
+    static const char *const bad[] = {"{bad}",
+                                      "}",
+                                      "]",
+                                      "{\"a\" 1}",
+                                      "[1,]",
+                                      "nul ",
+                                      "{]",
+                                      ",",
+                                      ":",
+                                      "{\"a\":1,}",
+                                      "[\"\\q\"]",
+                                      "01 ",
+                                      "\x01",
+                                      "\xff",
+                                      "{\"a\":\"\xff\"}",
+                                      "[\"\xc0\xaf\"]",
+                                      "@",
                                       "{\"a\":1 \"b\":2}"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         char input[128];

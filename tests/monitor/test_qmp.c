@@ -155,7 +155,9 @@ static void test_commands_and_events(void **state)
     struct fixture *f = *state;
     negotiate(f);
     send_text(f, "{\"execute\":\"query-status\",\"id\":{\"a\":[1]}}");
-    expect(f, "{\"return\": {\"status\": \"prelaunch\", \"singlestep\": false, \"running\": false}, \"id\": {\"a\": [1]}}");
+    expect(
+        f,
+        "{\"return\": {\"status\": \"prelaunch\", \"singlestep\": false, \"running\": false}, \"id\": {\"a\": [1]}}");
     send_text(f, "{\"execute\":\"cont\"}");
     expect(f, "{\"event\": \"RESUME\"}");
     expect(f, "{\"return\": {}}");
@@ -177,9 +179,8 @@ static void test_commands_and_events(void **state)
     expect(f, "{\"return\": {}}");
     send_text(f, "{\"execute\":\"query-chardev\"}");
     json_t *list = next(f);
-    assert_string_equal(
-        json_string_value(json_object_get(json_array_get(json_object_get(list, "return"), 0), "label")),
-        "compat_monitor0");
+    assert_string_equal(json_string_value(json_object_get(json_array_get(json_object_get(list, "return"), 0), "label")),
+                        "compat_monitor0");
     json_decref(list);
     send_text(f, "{\"execute\":\"quit\"}");
     expect(f, "{\"return\": {}}");
@@ -227,8 +228,8 @@ static void test_errors(void **state)
     /* What is no JSON gives an error, and the next command works. */
     send_text(f, "{bad}\r\n{'execute':'query-name','id':'x'}");
     json_t *error = next(f);
-    assert_non_null(strstr(json_string_value(json_object_get(json_object_get(error, "error"), "desc")),
-                           "JSON parse error"));
+    assert_non_null(
+        strstr(json_string_value(json_object_get(json_object_get(error, "error"), "desc")), "JSON parse error"));
     json_decref(error);
     expect(f, "{\"return\": {}, \"id\": \"x\"}");
 }
@@ -252,9 +253,20 @@ static void test_every_command_listed_exists(void **state)
     send_text(f, "{\"execute\":\"query-commands\"}");
     json_t *reply = next(f);
     json_t *list = json_object_get(reply, "return");
-    static const char *const wanted[] = {"qmp_capabilities", "query-status", "query-version", "query-commands",
-                                         "query-name", "stop", "cont", "system_reset", "system_powerdown", "quit",
-                                         "human-monitor-command", "pmemsave", "memsave", "inject-nmi"};
+    static const char *const wanted[] = {"qmp_capabilities",
+                                         "query-status",
+                                         "query-version",
+                                         "query-commands",
+                                         "query-name",
+                                         "stop",
+                                         "cont",
+                                         "system_reset",
+                                         "system_powerdown",
+                                         "quit",
+                                         "human-monitor-command",
+                                         "pmemsave",
+                                         "memsave",
+                                         "inject-nmi"};
     for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++) {
         bool found = false;
         for (size_t k = 0; k < json_array_size(list); k++)

@@ -61,14 +61,14 @@ static void test_editing(void **state)
 {
     assert_string_equal(type("info status\r"), "info status");
     assert_string_equal(type("stopp\x7f\n"), "stop");
-    assert_string_equal(type("ac\033[Db\r"), "abc");           /* left */
-    assert_string_equal(type("bc\001a\005d\r"), "abcd");       /* home, end */
+    assert_string_equal(type("ac\033[Db\r"), "abc");     /* left */
+    assert_string_equal(type("bc\001a\005d\r"), "abcd"); /* home, end */
     assert_string_equal(type("bc\033[Ha\033[Fd\r"), "abcd");
-    assert_string_equal(type("xabc\033[1~\033[3~\r"), "abc");  /* home, delete */
-    assert_string_equal(type("one two\027three\r"), "one three"); /* Ctrl-W */
-    assert_string_equal(type("junk\025good\r"), "good");       /* Ctrl-U */
+    assert_string_equal(type("xabc\033[1~\033[3~\r"), "abc");                 /* home, delete */
+    assert_string_equal(type("one two\027three\r"), "one three");             /* Ctrl-W */
+    assert_string_equal(type("junk\025good\r"), "good");                      /* Ctrl-U */
     assert_string_equal(type("good junk\002\002\002\002\002\013\r"), "good"); /* Ctrl-B, Ctrl-K */
-    assert_string_equal(type("\x7f\x7f\033[D\033[D\033[Cx\r"), "x"); /* edges */
+    assert_string_equal(type("\x7f\x7f\033[D\033[D\033[Cx\r"), "x");          /* edges */
     assert_int_equal(lines, 10);
 }
 

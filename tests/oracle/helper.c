@@ -33,12 +33,14 @@ struct exchange {
 };
 __attribute__((used, aligned(64))) struct exchange cur;
 __attribute__((used, aligned(64))) struct exchange res;
+__attribute__((used, aligned(64))) uint8_t case_fx[512];
 __attribute__((used, aligned(64))) static uint8_t main_stack[16384];
 __attribute__((aligned(64))) static uint8_t signal_stack[65536];
 static uint8_t private_base[ARENA_SIZE_BYTES] __attribute__((aligned(64)));
 
 void enter_case(const uint8_t *fx);
 void leave_case(void) __attribute__((noreturn));
+void signal_entry(void);
 extern const uint8_t epilogue[], epilogue_end[], harness_begin[], harness_end[];
 
 __asm__(
@@ -79,12 +81,17 @@ __asm__(
     "    pushfl\n    popl %gs:res+48\n"
     "    movl %eax, %ds\n    movl %eax, %es\n"
     "    movl $1, res+72\n"
+    "    fxsave case_fx\n"
     "leave_case:\n"
     "    pushl $2\n    popfl\n"
     "    movl cur+68, %esp\n"
     "    popal\n"
     "    ret\n"
     "epilogue_end:\n"
+    /* A case may have set AC, which C code does not expect. */
+    "signal_entry:\n"
+    "    pushl $2\n    popfl\n"
+    "    jmp on_signal\n"
     "harness_end:\n"
     ".section .note.GNU-stack,\"\",@progbits\n.text\n");
 
@@ -136,7 +143,7 @@ static uint32_t wants_fpu;
 
 #define SIGNAL_SYS 31
 
-static void on_signal(int number, void *info, struct user_context *context)
+__attribute__((used)) void on_signal(int number, void *info, struct user_context *context)
 {
     const struct signal_context *mc = &context->mc;
     uint32_t eip = mc->eip;
@@ -149,7 +156,7 @@ static void on_signal(int number, void *info, struct user_context *context)
         output->end = END_DISCARD;
     } else if (linear_cs == SELECTOR_USER_CODE32 && eip >= (uint32_t)harness_begin && eip < (uint32_t)harness_end) {
         if (eip == (uint32_t)epilogue)
-            output->end = END_NORMAL; /* GS was not flat */
+            output->end = mc->trapno == 1 ? END_FAULT /* TF */ : END_NORMAL /* GS was not flat */;
         else if (eip < (uint32_t)epilogue)
             output->end = END_SETUP;
         else
@@ -183,7 +190,7 @@ static void on_signal(int number, void *info, struct user_context *context)
 }
 
 struct kernel_sigaction {
-    void (*handler)(int, void *, struct user_context *);
+    void (*handler)(void);
     uint32_t flags;
     void (*restorer)(void);
     uint32_t mask[2];
@@ -193,7 +200,7 @@ struct kernel_sigaction {
 static void install_signals(void)
 {
     static const uint8_t numbers[] = {4 /* ILL */, 5 /* TRAP */, 7 /* BUS */, 8 /* FPE */, 11 /* SEGV */, SIGNAL_SYS};
-    static struct kernel_sigaction action = {.handler = on_signal, .flags = SA_FLAGS};
+    static struct kernel_sigaction action = {.handler = signal_entry, .flags = SA_FLAGS};
     struct {
         void *sp;
         int flags;
@@ -299,7 +306,7 @@ static void run_case(const struct oracle_input *in, struct oracle_output *out)
         out->end = END_NORMAL;
         out->vector = out->error = out->cr2 = 0;
         if (in->uses_fpu)
-            __asm__ volatile("fxsave %0" : "=m"(out->registers.fx));
+            memcpy(out->registers.fx, case_fx, sizeof case_fx);
         res.cs = 0;
         res.gs = SELECTOR_USER_DATA;
         res.eip = 0;

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -61,7 +62,7 @@ static void select_rows(struct generator *g, const char *list)
 
         snprintf(copy, sizeof copy, "%s", list);
         for (char *save, *name = strtok_r(copy, ",", &save); name; name = strtok_r(NULL, ",", &save))
-            wanted |= !strcmp(name, r->name) || (!strcmp(name, "integer") && !is_float) ||
+            wanted |= !strcasecmp(name, r->name) || (!strcmp(name, "integer") && !is_float) ||
                       (!strcmp(name, "float") && is_float) || (!strcmp(name, "x87") && (r->attributes & ATTR_X87)) ||
                       (!strcmp(name, "mmx") && (r->attributes & ATTR_MMX)) ||
                       (!strcmp(name, "sse") && (r->attributes & ATTR_SSE));

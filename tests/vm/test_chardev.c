@@ -485,7 +485,10 @@ static void test_mux_switches_focus(void **state)
     struct mux_fixture m = open_mux(f);
     assert_true(chardev_mux_has_focus(m.console));
     assert_false(chardev_mux_has_focus(m.monitor));
-    type(f, &m, "ab\001c" "cd\001c" "ef"); /* all at once: each byte where the focus was */
+    type(f, &m,
+         "ab\001c"
+         "cd\001c"
+         "ef"); /* all at once: each byte where the focus was */
     assert_int_equal(f->user.length, 4);
     assert_memory_equal(f->user.got, "abef", 4);
     assert_int_equal(f->user2.length, 2);
@@ -526,7 +529,9 @@ static void test_mux_escape_works_while_the_guest_does_not_read(void **state)
     struct fixture *f = *state;
     struct mux_fixture m = open_mux(f);
     f->user.room = 0;
-    type(f, &m, "ignored\001c" "status");
+    type(f, &m,
+         "ignored\001c"
+         "status");
     assert_int_equal(f->user2.length, 6);
     assert_int_equal(f->user.length, 0);
     f->user.room = 2; /* it reads again: nothing was lost */

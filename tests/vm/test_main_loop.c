@@ -223,14 +223,10 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(test_source_is_called_when_ready),
-        TEST(test_no_events_means_no_calls_even_for_hangup),
-        TEST(test_removal_inside_a_callback),
-        TEST(test_many_sources),
-        TEST(test_timers_fire_in_order_and_once),
-        TEST(test_cancelled_and_rearming_timers),
-        TEST(test_wake_from_another_thread),
-        TEST(test_events_set_by_another_thread_take_effect),
+        TEST(test_source_is_called_when_ready),   TEST(test_no_events_means_no_calls_even_for_hangup),
+        TEST(test_removal_inside_a_callback),     TEST(test_many_sources),
+        TEST(test_timers_fire_in_order_and_once), TEST(test_cancelled_and_rearming_timers),
+        TEST(test_wake_from_another_thread),      TEST(test_events_set_by_another_thread_take_effect),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
