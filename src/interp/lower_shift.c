@@ -5,8 +5,8 @@
 
 #define MEMORY_HANDLERS_SIZED(name, size) MEMORY_HANDLERS(name##_##size)
 
-/* SPLIT: processors that leave OF alone in rotates by an immediate count over 1 compute it in rotates by CL. So
- * those end in the host's own rotate by an immediate; the last two steps decide the flags. */
+/* SPLIT: there are processors that leave OF alone in rotates of a register by an immediate count over 1, but compute it
+ * in rotates by CL and in memory. So the former end in the host's own rotate by an immediate. */
 #define DEFINE_SHIFT(size, name, split)                                                                            \
     always_inline UINT_OF(size) name##_##size(struct vcpu *cpu, UINT_OF(size) a, uint8_t count)             \
     {                                                                                                       \
@@ -43,16 +43,13 @@
             uint8_t *p = mmu_fast_pointer(cpu->mmu.write_table, linear, size);                              \
             if (unlikely(!p))                                                                               \
                 return slow_handler(cpu, op);                                                               \
-            UINT_OF(size) *q = (void *)p;                                                                   \
-            *q = by_cl ? name##_##size(cpu, *q, count) : name##_immediate_##size(cpu, *q, count);           \
+            *(UINT_OF(size) *)(void *)p = name##_##size(cpu, *(UINT_OF(size) *)(void *)p, count);           \
         } else {                                                                                            \
             struct mmu_result old = mmu_read_for_write_slow(&cpu->mmu, linear, size);                       \
             uint16_t flags = cpu->state.arithmetic_flags;                                                   \
             if (!old.ok)                                                                                    \
                 return interp_fault(cpu, op);                                                               \
-            UINT_OF(size) value = (UINT_OF(size))old.value;                                                 \
-            value = by_cl ? name##_##size(cpu, value, count) : name##_immediate_##size(cpu, value, count);  \
-            if (!mmu_write_slow(&cpu->mmu, linear, size, value)) {                                          \
+            if (!mmu_write_slow(&cpu->mmu, linear, size, name##_##size(cpu, (UINT_OF(size))old.value, count))) { \
                 cpu->state.arithmetic_flags = flags;                                                        \
                 return interp_fault(cpu, op);                                                               \
             }                                                                                               \

@@ -1,6 +1,7 @@
 ; #AC: misaligned data accesses at CPL 3 with CR0.AM and EFLAGS.AC. Error code 0, a fault, nothing changed.
 ; Intel SDM vol. 3, 6.15 interrupt 17 and table 6-7 (alignment by data type).
-; QEMU 7.2 TCG checks none of this. Bochs 2.7 wants the registers in an FNSAVE image aligned by 8.
+; QEMU 7.2 TCG checks none of this. Bochs 2.7 wants the registers in an FNSAVE image
+; aligned by 8 (real processors do not).
 %define PROGRAM "alignment"
 %include "guest.inc"
 

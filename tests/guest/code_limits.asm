@@ -311,8 +311,7 @@ page_end:
     set_pte B, SCRATCH + P_ALL
     mov byte [A + 0xffe], 0xb8
     mov byte [A + 0xfff], 0x11
-    mov dword [SCRATCH], 0xcd443322 + 0
-    mov byte [SCRATCH + 3], 0xcd
+    mov dword [SCRATCH], 0xcd443322
     mov byte [SCRATCH + 4], DONE
     case "an instruction over two frames"
     mov dword [low_target], A + 0xffe

@@ -1,6 +1,6 @@
 ; Single step in all its corners: which instructions trap, where, and what holds the trap back.
 ; Intel SDM vol. 3, 17.3.1.4, 6.8.3 (MOV SS); vol. 2, INT n, REP, STI.
-; QEMU 7.2 TCG lets STI hold the trap back.
+; QEMU 7.2 TCG lets STI hold the trap back; Bochs 2.7 clears DR6.BT at a step.
 %define PROGRAM "debug_step"
 %include "guest.inc"
 %include "debug.inc"

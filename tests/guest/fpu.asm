@@ -2,6 +2,7 @@
 ; Intel SDM vol. 1, 8.1.10 (figures 8-9 to 8-12), 8.7; vol. 3, 2.5, 9.2, table 9-3; vol. 1, appendix D (MS-DOS).
 ; FCS and FDS read 0 on processors that deprecate them (CPUID.7:EBX[13]); FOP is only kept after unmasked exceptions on some:
 ; neither is checked for more.
+; QEMU 7.2 TCG ends with an assertion at the NE = 0 part, and raises #MF at WAIT only. Bochs 2.7 knows no IGNNE#.
 %define PROGRAM "fpu"
 %include "guest.inc"
 

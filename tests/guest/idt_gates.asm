@@ -154,7 +154,6 @@ frames16:
     gate(KCODE, low_handler, T_TRAP16)
     works "16-bit trap gate", int VECTOR
     want "EIP", r(eip), low_handler_end
-    ; what an exception pushes through one: the error code has 16 bits too
     ret
 
 ; vol. 3, 6.12.1.3: TF, NT, RF, VM clear; IF only through interrupt gates

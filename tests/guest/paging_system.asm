@@ -46,7 +46,7 @@ descriptor_table:
     mov eax, 0x203
     set_pte B, 0
     page_fault "MOV DS, descriptor absent", 0, B, mov ds, ax
-    page_fault "POP-like LFS, descriptor absent", 0, B, lfs ebx, [.far]
+    page_fault "LFS, descriptor absent", 0, B, lfs ebx, [.far]
     page_fault "LAR", 0, B, lar ebx, eax
     page_fault "VERW", 0, B, verw ax
     page_fault "JMP far", 0, B, jmp 0x200:0
@@ -158,8 +158,6 @@ returns:
     want "CR2", r(cr2), B
     mov dword [low_sp], B - 4
     prot_faults "RETF, CS absent", PF_, PF_U, retf
-    want "CR2", r(cr2), B
-    prot_faults "LEAVE-like POPAD", PF_, PF_U, popad
     want "CR2", r(cr2), B
     mov dword [low_sp], B
     prot_faults "RET", PF_, PF_U, ret

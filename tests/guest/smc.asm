@@ -66,7 +66,7 @@ next_instruction:
     end_try
     caught DONE
     wantb "immediate", [.e + 6], 0x22
-    case "a store that is later found in the way back"
+    case "a loop whose first instruction is patched by its second"
     mov ecx, 3
     xor eax, eax
     try
@@ -199,7 +199,7 @@ many_ways:
     rep movsb
     ret
 .rep_stos:
-    mov eax, 0x600db8b8             ; B8 B8 0D 60 / ...: MOV EAX, 600D..h is made by hand behind it
+    mov eax, 0xb8b8b8b8             ; the opcode; then its immediate
     mov edi, A + 0x100
     mov ecx, 1
     rep stosd
@@ -480,10 +480,6 @@ sixteen_bit:
     caught DONE
     want "AL", r(eax), 0x22, 0xff
     want "BX", r(ebx), 50 * 51 / 2, 0xffff
-    prot_setup3 DATA16, REAL_STACK
-    mov dword [low_cs], CODE16
-    mov dword [low_ds], KDATA
-    descriptor SEL(0), 0, 0xffff, T_RW
     case "real mode: 8086-style, the code segment written through DS"
     call reset_run
     mov dword [low_ds], LOW_BASE >> 4

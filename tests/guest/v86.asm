@@ -91,7 +91,9 @@ forbidden:
     v86_faults "MOV DR7, eax", GP, 0, mov dr7, eax
     v86_faults "WBINVD", GP, 0, wbinvd
     v86_faults "INVLPG", GP, 0, invlpg [0]
+    if_cpuid CPUID_MSR
     v86_faults "RDMSR", GP, 0, rdmsr
+    end_if
     v86_works "SMSW", smsw ax
     v86_works "SGDT", sgdt [0x7000]
     v86_faults "SLDT", UD, NOERR, sldt ax

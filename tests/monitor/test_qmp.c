@@ -281,7 +281,7 @@ static void test_reconnecting_starts_over(void **state)
 {
     struct fixture *f = *state;
     negotiate(f);
-    send_text(f, "{\"execute\":\"que"); /* half a command must not leak into the next session */
+    send_text(f, "{\"execute\":\"que"); /* half a command must not leak into the next connection */
     for (int i = 0; i < 5; i++)
         pump(f);
     close(f->fd);

@@ -27,6 +27,7 @@ struct generator {
     bool enabled[ROW_COUNT];
     uint16_t rows[ROW_COUNT];
     unsigned row_count;
+    bool no_arbitrary;
 };
 
 /* ---- what is never run ---- */
@@ -212,6 +213,11 @@ void generator_enable_row(struct generator *g, uint16_t row, bool enabled)
             g->rows[g->row_count++] = r;
 }
 
+void generator_disable_arbitrary(struct generator *g)
+{
+    g->no_arbitrary = true;
+}
+
 unsigned generator_template_count(const struct generator *g, uint16_t row, enum oracle_mode mode)
 {
     return g->memory[mode][row].count + g->other[mode][row].count;
@@ -300,7 +306,7 @@ static void choose_segments(struct making *m)
     static const uint16_t data[] = {SELECTOR_LDT(LDT_DATA32), SELECTOR_LDT(LDT_DATA16), SELECTOR_LDT(LDT_READ_ONLY),
                                     SELECTOR_LDT(LDT_DOWN32), SELECTOR_LDT(LDT_DOWN16), SELECTOR_LDT(LDT_ODD),
                                     SELECTOR_LDT(LDT_PAGES), SELECTOR_LDT(LDT_CODE32), SELECTOR_LDT(LDT_CODE16),
-                                    SELECTOR_LDT(LDT_DOWN_ODD16), 0, 3, SELECTOR_USER_DATA};
+                                    SELECTOR_LDT(LDT_DOWN_ODD16), 0, SELECTOR_USER_DATA};
     static const uint16_t stack[] = {SELECTOR_LDT(LDT_DATA32), SELECTOR_LDT(LDT_DATA16), SELECTOR_LDT(LDT_DATA16),
                                      SELECTOR_LDT(LDT_DOWN32), SELECTOR_LDT(LDT_DOWN16), SELECTOR_LDT(LDT_ODD),
                                      SELECTOR_LDT(LDT_PAGES), SELECTOR_LDT(LDT_DOWN_ODD16), SELECTOR_USER_DATA};
@@ -661,7 +667,7 @@ void generator_make(struct generator *g, uint64_t seed, uint64_t base, uint16_t 
         uint16_t wanted = row;
         struct decoded_instruction *insn = &insns[count];
         enum decode_status status;
-        bool arbitrary = !row && random_percent(r, instructions > 1 ? 1 : 6);
+        bool arbitrary = !row && !g->no_arbitrary && random_percent(r, instructions > 1 ? 1 : 6);
 
         if (in->code_length + 15 + 16 > ORACLE_MAX_CODE)
             break;

@@ -26,6 +26,8 @@ void generator_destroy(struct generator *generator);
 
 /* Only rows whose flag is set are made; all by default. */
 void generator_enable_row(struct generator *generator, uint16_t row, bool enabled);
+/* No random bytes any more, and so only what rows make. */
+void generator_disable_arbitrary(struct generator *generator);
 /* Encodings known for ROW in MODE. */
 unsigned generator_template_count(const struct generator *generator, uint16_t row, enum oracle_mode mode);
 /* Why ROW as a whole is never run, NULL if it is. */

@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define HANG_SECONDS 2
+#define HANG_SECONDS 1
 
 struct host_engine {
     struct engine engine;

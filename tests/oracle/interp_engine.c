@@ -48,7 +48,6 @@ struct interp_engine {
     uint8_t base[ARENA_SIZE_BYTES] __attribute__((aligned(64)));
     uint64_t base_seed;
     bool base_known;
-    bool fpu_default; /* the resident x87 state is the default one */
     uint8_t default_fx[512];
     struct segment user_code, user_data, null_segment, ldt[ORACLE_LDT_COUNT];
 };
@@ -254,13 +253,8 @@ static void load_state(struct interp_engine *e, const struct oracle_input *in)
     atomic_store(&cpu->attention, 0);
     cpu_set_eflags(cpu, in->registers.eflags);
     cpu_update_mode(cpu);
-    if (in->uses_fpu) {
-        load_fpu(e, in->registers.fx);
-        e->fpu_default = false;
-    } else if (!e->fpu_default) {
-        load_fpu(e, e->default_fx);
-        e->fpu_default = true;
-    }
+    /* Always: a case that does not look at the x87 state may still have changed it, by a jump into an operand. */
+    load_fpu(e, in->uses_fpu ? in->registers.fx : e->default_fx);
 }
 
 /* The processor stands behind the HLT of a gate's handler, or ran out of budget. */

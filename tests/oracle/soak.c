@@ -28,8 +28,7 @@ struct options {
     double seconds;
     uint64_t seed, cases;
     unsigned jobs, block, reports;
-    const char *helper, *rows, *coverage, *only_seed;
-    bool quiet;
+    const char *helper, *rows, *skip, *coverage;
 };
 
 static double now(void)
@@ -50,24 +49,45 @@ static unsigned size_class(unsigned operand_size)
     return operand_size == 1 ? 0 : operand_size == 2 ? 1 : operand_size == 4 ? 2 : 3;
 }
 
-/* Only rows of the comma-separated list; "integer" and "float" are families. */
-static void select_rows(struct generator *g, const char *list)
+/* Whether LIST, comma-separated, names ROW; "integer", "float", "x87", "mmx", "sse" and "callout" are families. */
+static bool row_listed(const struct instruction_row *r, const char *list)
 {
-    if (!list)
-        return;
+    bool is_float = r->attributes & (ATTR_X87 | ATTR_MMX | ATTR_SSE), listed = false;
+    char copy[1024];
+
+    snprintf(copy, sizeof copy, "%s", list);
+    for (char *save, *name = strtok_r(copy, ",", &save); name; name = strtok_r(NULL, ",", &save))
+        listed |= !strcasecmp(name, r->name) || (!strcmp(name, "integer") && !is_float) ||
+                  (!strcmp(name, "float") && is_float) || (!strcmp(name, "x87") && (r->attributes & ATTR_X87)) ||
+                  (!strcmp(name, "mmx") && (r->attributes & ATTR_MMX)) ||
+                  (!strcmp(name, "sse") && (r->attributes & ATTR_SSE)) || (!strcmp(name, "callout") && r->callout);
+    return listed;
+}
+
+static void select_rows(struct generator *g, const struct options *options)
+{
     for (uint16_t row = 1; row < ROW_COUNT; row++) {
         const struct instruction_row *r = &instruction_table[row];
-        bool is_float = r->attributes & (ATTR_X87 | ATTR_MMX | ATTR_SSE), wanted = false;
-        char copy[1024];
 
-        snprintf(copy, sizeof copy, "%s", list);
-        for (char *save, *name = strtok_r(copy, ",", &save); name; name = strtok_r(NULL, ",", &save))
-            wanted |= !strcasecmp(name, r->name) || (!strcmp(name, "integer") && !is_float) ||
-                      (!strcmp(name, "float") && is_float) || (!strcmp(name, "x87") && (r->attributes & ATTR_X87)) ||
-                      (!strcmp(name, "mmx") && (r->attributes & ATTR_MMX)) ||
-                      (!strcmp(name, "sse") && (r->attributes & ATTR_SSE));
-        generator_enable_row(g, row, wanted);
+        generator_enable_row(g, row, (!options->rows || row_listed(r, options->rows)) &&
+                                         !(options->skip && row_listed(r, options->skip)));
     }
+    if (options->rows || options->skip)
+        generator_disable_arbitrary(g);
+}
+
+/* The engine's #UD is at an instruction that the processor knows and the model does not (reached by a jump into an
+ * operand; instructions made on purpose are checked when they are made). */
+static bool met_newer(const struct generator *g, const struct test_case *c, const struct oracle_output *engine)
+{
+    const struct oracle_input *in = &c->input;
+    uint64_t at = engine->registers.rip - in->registers.rip;
+    struct decoded_instruction insn;
+    enum decode_status status;
+
+    return engine->end == END_FAULT && engine->vector == 6 && at < in->code_length &&
+           generator_check(g, in->code + at, in->code_length - at, c->mode == ORACLE_MODE32, 0, &insn, &status) ==
+               EXCLUDED_NEWER;
 }
 
 static void report(struct engine *host, struct engine *engine, struct generator *g, const struct test_case *original,
@@ -142,6 +162,10 @@ static void run_batch(struct engine *host, struct engine *engine, struct generat
             add(&totals->exempt, 1);
             break;
         case VERDICT_DIFFER:
+            if (met_newer(g, c, &outputs[i])) {
+                add(&totals->exempt, 1);
+                break;
+            }
             report(host, engine, g, c, totals, options);
             break;
         }
@@ -160,7 +184,7 @@ static void job(unsigned number, const struct options *options, struct totals *t
     if (!host)
         exit(1);
     struct engine *engine = engine_create_interp(host->epilogue, HANG_BUDGET);
-    select_rows(g, options->rows);
+    select_rows(g, options);
     uint64_t share = options->cases / options->jobs, done = 0;
     while (options->cases ? done < share : now() < end) {
         uint64_t base = random_next(&seeds) & 0xffff;
@@ -240,7 +264,7 @@ static void write_coverage(const char *path, const struct totals *t)
 
 static void usage(void)
 {
-    fprintf(stderr, "usage: soak [--minutes N] [--cases N] [--seed S] [--jobs N] [--rows a,b,integer,float] [--blocks PERCENT]\n"
+    fprintf(stderr, "usage: soak [--minutes N] [--cases N] [--seed S] [--jobs N] [--rows a,b,integer,...] [--skip ...] [--blocks PERCENT]\n"
                     "            [--reports N] [--coverage FILE] [--helper FILE]\n");
     exit(2);
 }
@@ -249,7 +273,8 @@ int main(int argc, char **argv)
 {
     static const struct option long_options[] = {
         {"minutes", 1, 0, 'm'}, {"seed", 1, 0, 's'},     {"jobs", 1, 0, 'j'},  {"rows", 1, 0, 'r'},   {"blocks", 1, 0, 'b'},
-        {"reports", 1, 0, 'n'}, {"coverage", 1, 0, 'c'}, {"cases", 1, 0, 'k'}, {"helper", 1, 0, 'h'}, {0}};
+        {"reports", 1, 0, 'n'}, {"coverage", 1, 0, 'c'}, {"cases", 1, 0, 'k'}, {"helper", 1, 0, 'h'},
+        {"skip", 1, 0, 'x'},    {0}};
     struct options options = {.seconds = 60, .seed = (uint64_t)time(NULL), .reports = 3, .helper = ORACLE_HELPER};
     int c;
 
@@ -260,6 +285,7 @@ int main(int argc, char **argv)
         case 's': options.seed = strtoull(optarg, NULL, 0); break;
         case 'j': options.jobs = (unsigned)strtoul(optarg, NULL, 0); break;
         case 'r': options.rows = optarg; break;
+        case 'x': options.skip = optarg; break;
         case 'b': options.block = (unsigned)strtoul(optarg, NULL, 0); break;
         case 'n': options.reports = (unsigned)strtoul(optarg, NULL, 0); break;
         case 'c': options.coverage = optarg; break;
