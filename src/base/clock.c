@@ -78,10 +78,9 @@ uint64_t clock_now(struct clock *clock)
         return __atomic_load_n(&clock->counted_now, __ATOMIC_ACQUIRE);
     for (;;) {
         uint32_t sequence = __atomic_load_n(&clock->sequence, __ATOMIC_ACQUIRE);
-        uint64_t origin = __atomic_load_n(&clock->origin, __ATOMIC_RELAXED);
-        uint64_t stopped_at = __atomic_load_n(&clock->stopped_at, __ATOMIC_RELAXED);
+        uint64_t origin = __atomic_load_n(&clock->origin, __ATOMIC_ACQUIRE);
+        uint64_t stopped_at = __atomic_load_n(&clock->stopped_at, __ATOMIC_ACQUIRE);
         uint64_t now = stopped_at != CLOCK_NEVER ? stopped_at : host_nanoseconds() - origin;
-        __atomic_thread_fence(__ATOMIC_ACQUIRE);
         if (!(sequence & 1) && sequence == __atomic_load_n(&clock->sequence, __ATOMIC_RELAXED))
             return now;
     }

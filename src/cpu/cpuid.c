@@ -1,6 +1,7 @@
 /* CPUID (Intel SDM vol. 2, CPUID). */
 #include "cpu/callouts.h"
 #include "cpu/model.h"
+#include "cpu/msr.h"
 
 #include <string.h>
 
@@ -45,6 +46,8 @@ void cpu_model_cpuid(const struct vcpu *cpu, uint32_t leaf, uint32_t subleaf, st
         out->ebx = model->cpuid1_ebx | cpu->index << 24;
         out->ecx = model->cpuid1_ecx;
         out->edx = model->cpuid1_edx;
+        if (!(cpu->state.apic_base & APIC_BASE_ENABLE))
+            out->edx &= ~CPUID1_EDX_APIC; /* as if there were none (Intel SDM vol. 3, 10.4.3) */
         break;
     case 2:
         *out = model->cache_leaf2;

@@ -140,3 +140,9 @@ void cpu_post_nmi(struct vcpu *cpu)
     atomic_store(&cpu->nmi_pending, true);
     cpu_post_attention(cpu, ATTENTION_NMI);
 }
+
+void cpu_post_init(struct vcpu *cpu)
+{
+    atomic_store(&cpu->init_pending, true);
+    cpu_post_attention(cpu, ATTENTION_RESET);
+}

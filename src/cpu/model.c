@@ -1,5 +1,5 @@
 /* The CPU models. What CPUID claims and what the decoder and the MSRs allow come from the same row; a feature
- * that no engine implements is claimed by none (no local APIC, no thermal monitor, no serial number). */
+ * that no engine implements is claimed by none (no thermal monitor, no serial number). */
 #include "cpu/model.h"
 
 #include "cpu/vcpu.h"
@@ -16,6 +16,7 @@
 #define EDX_PAE   (1u << 6)
 #define EDX_MCE   (1u << 7)
 #define EDX_CX8   (1u << 8)
+#define EDX_APIC  CPUID1_EDX_APIC /* while globally enabled */
 #define EDX_SEP   (1u << 11)
 #define EDX_MTRR  (1u << 12)
 #define EDX_PGE   (1u << 13)
@@ -32,7 +33,7 @@
 #define EXTENDED_EDX_NX (1u << 20)
 
 #define EDX_486     (EDX_FPU | EDX_VME | EDX_PSE)
-#define EDX_PENTIUM (EDX_486 | EDX_DE | EDX_TSC | EDX_MSR | EDX_MCE | EDX_CX8)
+#define EDX_PENTIUM (EDX_486 | EDX_DE | EDX_TSC | EDX_MSR | EDX_MCE | EDX_CX8 | EDX_APIC)
 #define EDX_PENTIUM2                                                                                                   \
     (EDX_PENTIUM | EDX_PAE | EDX_SEP | EDX_MTRR | EDX_PGE | EDX_MCA | EDX_CMOV | EDX_PAT | EDX_PSE36 | EDX_MMX |       \
      EDX_FXSR)
@@ -75,7 +76,7 @@ static const struct cpu_model models[] = {
     },
     {
         .name = "pentium",
-        .description = "Intel Pentium (P54C): and TSC, MSRs, CMPXCHG8B, debug extensions",
+        .description = "Intel Pentium (P54C): and TSC, MSRs, CMPXCHG8B, debug extensions, local APIC",
         .signature = 0x52c,
         .features = FEATURES_PENTIUM,
         .cpuid_max_basic = 1,

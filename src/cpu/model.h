@@ -37,6 +37,17 @@ static inline bool cpu_has(const struct cpu_model *model, enum cpu_feature featu
 const struct cpu_model *cpu_model_find(const char *name, struct error *err);
 /* The n-th model, NULL behind the last; for -cpu help. */
 const struct cpu_model *cpu_model_at(unsigned n);
+/* CPUID.1:EDX.APIC, as it is with the APIC globally enabled. */
+#define CPUID1_EDX_APIC (1u << 9)
+static inline bool cpu_model_has_apic(const struct cpu_model *model)
+{
+    return model->cpuid1_edx & CPUID1_EDX_APIC;
+}
+/* 4, 5, 6 or 15: the family of its signature. */
+static inline unsigned cpu_model_family(const struct cpu_model *model)
+{
+    return model->signature >> 8 & 0xf;
+}
 void cpu_model_cpuid(const struct vcpu *cpu, uint32_t leaf, uint32_t subleaf, struct cpuid_leaf *out);
 
 #endif

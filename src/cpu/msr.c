@@ -43,6 +43,11 @@ static unsigned family_of(const struct cpu_model *model)
 
 /* ---- which models have it ---- */
 
+static bool has_apic(const struct cpu_model *model)
+{
+    return cpu_model_has_apic(model);
+}
+
 static bool has_sep(const struct cpu_model *model)
 {
     return cpu_has(model, FEATURE_SEP);
@@ -123,6 +128,18 @@ static uint64_t read_ebl_cr_poweron(struct vcpu *cpu, unsigned index)
 }
 
 /* ---- processor identity ---- */
+
+static bool write_apic_base(struct vcpu *cpu, const struct msr *msr, unsigned index, uint64_t value)
+{
+    uint64_t address = ((1ull << cpu->model->physical_bits) - 1) & ~0xfffull;
+
+    if (value & ~(address | APIC_BASE_ENABLE | APIC_BASE_BOOTSTRAP))
+        return false;
+    cpu->state.apic_base = value;
+    if (cpu->environment.set_apic_base)
+        cpu->environment.set_apic_base(cpu->environment.opaque, value);
+    return true;
+}
 
 /* Loading microcode: an update that does not fit is ignored by processors too, and none fits. */
 static bool write_update_trigger(struct vcpu *cpu, const struct msr *msr, unsigned index, uint64_t value)
@@ -281,6 +298,8 @@ static const struct msr msrs[] = {
     {MSR_P5_CESR, 1, P5, .storage = STORAGE(performance_select), .write = write_low_half},
     {MSR_P5_COUNTER0, 2, P5, .storage = STORAGE(performance_counter), .write = write_counter_p5},
     {MSR_PLATFORM_ID, 1, P6 | P4, .write = NULL},
+    /* Pentium has the APIC but not the register: pins enable it, and its address is fixed. */
+    {MSR_APIC_BASE, 1, P6 | P4, has_apic, STORAGE(apic_base), .write = write_apic_base},
     {MSR_EBL_CR_POWERON, 1, P6 | P4, .read = read_ebl_cr_poweron, .write = write_ignored},
     {MSR_EBC_SOFT_POWERON, 1, P4, .write = write_ignored},
     {MSR_EBC_FREQUENCY_ID, 1, P4, .read = read_frequency_id},
@@ -350,6 +369,8 @@ void cpu_reset_msrs(struct vcpu *cpu)
 
     cpu_write_tsc(cpu, 0);
     state->apic_base = 0;
+    if (cpu_model_has_apic(cpu->model))
+        state->apic_base = APIC_BASE_AFTER_RESET | APIC_BASE_ENABLE | (cpu->index ? 0 : APIC_BASE_BOOTSTRAP);
     state->pat = PAT_AFTER_RESET;
     state->misc_enable = family_of(cpu->model) == P4 ? MISC_ENABLE_AFTER_RESET : 0;
     state->sysenter_cs = state->sysenter_esp = state->sysenter_eip = 0;

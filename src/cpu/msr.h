@@ -11,6 +11,7 @@
 #define MSR_P5_CESR             0x011u
 #define MSR_P5_COUNTER0         0x012u
 #define MSR_PLATFORM_ID         0x017u
+#define MSR_APIC_BASE           0x01bu
 #define MSR_EBL_CR_POWERON      0x02au /* Pentium 4: EBC_HARD_POWERON */
 #define MSR_EBC_SOFT_POWERON    0x02bu
 #define MSR_EBC_FREQUENCY_ID    0x02cu
@@ -40,6 +41,11 @@
 #define MSR_MTRR_DEFAULT_TYPE   0x2ffu
 #define MSR_MC0_CONTROL         0x400u
 #define MSR_EFER                0xc0000080u
+
+/* Intel SDM vol. 3, 10.4.4:  35..12 address of the registers | 11 global enable | 8 bootstrap processor */
+#define APIC_BASE_BOOTSTRAP   0x100ull
+#define APIC_BASE_ENABLE      0x800ull
+#define APIC_BASE_AFTER_RESET 0xfee00000ull
 
 #define DEBUGCTL_LBR    1u
 #define DEBUGCTL_BTF    2u /* with TF: trap on branches only */

@@ -1,4 +1,4 @@
-/* The processor after RESET (Intel SDM vol. 3, table 9-1). */
+/* The processor after RESET and INIT (Intel SDM vol. 3, table 9-1). */
 #include "cpu/debug.h"
 #include "cpu/descriptor.h"
 #include "cpu/fpu.h"
@@ -17,7 +17,8 @@ static void reset_segment(const struct vcpu *cpu, struct segment *segment, uint1
     cpu_update_segment_ends(cpu, segment);
 }
 
-void cpu_reset(struct vcpu *cpu)
+/* What RESET and INIT have in common. */
+static void initialize(struct vcpu *cpu, uint32_t cr0)
 {
     struct cpu_state *s = &cpu->state;
 
@@ -26,7 +27,7 @@ void cpu_reset(struct vcpu *cpu)
     s->rip = 0xfff0;
     s->arithmetic_flags = cpu_eflags_to_arithmetic(0);
     s->system_flags = 0;
-    s->cr0 = CR0_AFTER_RESET;
+    s->cr0 = cr0;
     s->cr2 = s->cr3 = s->cr4 = 0;
     s->efer = 0;
 
@@ -43,21 +44,35 @@ void cpu_reset(struct vcpu *cpu)
     s->dr[7] = DR7_FIXED;
     s->halted = s->nmi_blocked = false;
     s->interrupt_shadow = 0;
-    s->a20_enabled = true;
-    cpu_fpu_reset(cpu);
-    cpu_reset_msrs(cpu);
 
     cpu->exception.valid = false;
     atomic_store(&cpu->nmi_pending, false);
+    atomic_store(&cpu->init_pending, false);
     cpu->pending_debug = 0;
     cpu->in_delivery = false;
     cpu->next_rip = s->rip;
     atomic_fetch_and(&cpu->attention, ~(unsigned)(ATTENTION_NMI | ATTENTION_RESET));
     if (atomic_load(&cpu->interrupt_line))
         atomic_fetch_or(&cpu->attention, ATTENTION_INTERRUPT);
-    mmu_set_a20(&cpu->mmu, true);
+    cpu->mmu.physical_mask = (1ull << cpu->model->physical_bits) - 1;
+    cpu->mmu.has_nx = cpu->model->has_nx;
+    cpu->mmu.has_pse36 = cpu->model->has_pse36;
     mmu_load_state(&cpu->mmu, s->cr0, s->cr3, s->cr4, s->efer);
     cpu->mode &= ~MODE_PE;
     cpu_update_mode(cpu);
     debug_update(cpu);
+}
+
+void cpu_reset(struct vcpu *cpu)
+{
+    cpu_fpu_reset(cpu);
+    cpu_reset_msrs(cpu);
+    cpu->state.a20_enabled = true;
+    mmu_set_a20(&cpu->mmu, true);
+    initialize(cpu, CR0_AFTER_RESET);
+}
+
+void cpu_init(struct vcpu *cpu)
+{
+    initialize(cpu, (cpu->state.cr0 & (CR0_CD | CR0_NW)) | CR0_ET);
 }

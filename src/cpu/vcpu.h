@@ -232,6 +232,8 @@ struct cpu_environment {
     void (*set_ferr)(void *opaque, bool level); /* FERR# towards IRQ 13; takes the device lock */
     void (*triple_fault)(void *opaque);         /* shutdown cycle: the board resets or stops */
     void (*a20_gate)(void *opaque);             /* unused */
+    /* IA32_APIC_BASE was written; takes the device lock. NULL: nobody cares. */
+    void (*set_apic_base)(void *opaque, uint64_t value);
 };
 
 struct cpu_model;
@@ -250,8 +252,9 @@ struct vcpu {
     struct mmu mmu;
 
     /* ---- cold ---- */
-    atomic_bool interrupt_line;  /* INTR as the PIC drives it */
+    atomic_bool interrupt_line;  /* INTR as the local APIC or the PIC drives it */
     atomic_bool nmi_pending;     /* an NMI edge not yet delivered (it waits while nmi_blocked) */
+    atomic_bool init_pending;    /* an INIT not yet taken: the thread that runs the vCPU calls cpu_init() */
     uint32_t pending_debug;      /* DR6 bits collected during this instruction (data, I/O breakpoints) */
     bool fpu_resident;           /* x87 state is in this thread's host FPU, MXCSR in force */
     uint32_t host_mxcsr;
@@ -313,10 +316,14 @@ void cpu_update_segment_ends(const struct vcpu *cpu, struct segment *segment);
 /* Sets every architectural register to its value after RESET (Intel SDM vol. 3, table 9-1); A20 on;
  * the x87 and SSE state too. */
 void cpu_reset(struct vcpu *cpu);
+/* The same after INIT: x87, SSE, MSRs, TSC, CR0.CD and NW, A20 and what the caches hold stay (Intel SDM vol. 3,
+ * table 9-1). */
+void cpu_init(struct vcpu *cpu);
 
-/* INTR from the PIC; NMI edge. Any thread. */
+/* INTR; NMI edge; INIT. Any thread. */
 void cpu_set_interrupt_line(struct vcpu *cpu, bool level);
 void cpu_post_nmi(struct vcpu *cpu);
+void cpu_post_init(struct vcpu *cpu);
 void cpu_post_attention(struct vcpu *cpu, unsigned bits);
 
 uint64_t cpu_read_tsc(struct vcpu *cpu);

@@ -254,7 +254,7 @@ void lapic_write(struct lapic *lapic, unsigned offset, uint32_t value)
         send_ipi(lapic);
         break;
     case REG_ICR_HIGH:
-        lapic->icr_high = value & (uint32_t)id_width(lapic) << 24;
+        lapic->icr_high = value & 0xff000000;
         break;
     case REG_INITIAL_COUNT:
         lapic_timer_set_initial_count(lapic, value);

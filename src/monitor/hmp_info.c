@@ -87,6 +87,17 @@ static void info_pic(struct hmp *hmp, const struct hmp_arguments *a, struct text
     device_lock_release(&hmp->vm->device_lock);
 }
 
+static void info_lapic(struct hmp *hmp, const struct hmp_arguments *a, struct text *out)
+{
+    device_lock_acquire(&hmp->vm->device_lock);
+    struct device *lapic = board_find_device(hmp->vm->board, "lapic");
+    if (lapic)
+        lapic->ops->describe(lapic, print_line, out);
+    else
+        text_printf(out, "This processor has no local APIC\n");
+    device_lock_release(&hmp->vm->device_lock);
+}
+
 static void info_irq(struct hmp *hmp, const struct hmp_arguments *a, struct text *out)
 {
     text_printf(out, "IRQ statistics for isa-i8259:\n");
@@ -163,6 +174,7 @@ const struct hmp_command hmp_info_commands[] = {
     {"history", "", "", "show the command line history", info_history},
     {"irq", "", "", "show the interrupts statistics (if available)", info_irq},
     {"kvm", "", "", "show KVM information", info_kvm},
+    {"lapic", "", "", "show the local APIC's state", info_lapic},
     {"mem", "", "", "show the active virtual memory mappings", hmp_info_mem},
     {"mtree", "", "", "show memory tree", info_mtree},
     {"name", "", "", "show the current VM name", info_name},

@@ -1,5 +1,6 @@
 #include "vm/board_pc.h"
 
+#include "cpu/model.h"
 #include "cpu/fpu.h"
 #include "devices/debug_exit.h"
 #include "devices/debugcon.h"
@@ -9,6 +10,7 @@
 #include "devices/i8237.h"
 #include "devices/i8254.h"
 #include "devices/i8259.h"
+#include "devices/lapic.h"
 #include "devices/mc146818.h"
 #include "devices/pc_testdev.h"
 #include "devices/pci/i440fx.h"
@@ -34,6 +36,8 @@ struct board {
     struct vm *vm;
     struct device_bus bus;
     struct device *first; /* last created first: destroyed in this order */
+    struct apic_bus apic_bus;
+    struct lapic *lapic; /* of vCPU 0; NULL: the model has none */
     struct pic_pair *pic;
     struct pit *pit;
     struct rtc *rtc;
@@ -53,10 +57,34 @@ struct board {
 
 /* ---- lines from devices to the machine ---- */
 
+/* The 8259 pair's output: LINT0 of the bootstrap processor, or its INTR pin where there is no APIC. */
 static void set_intr(void *opaque, unsigned number, bool level)
 {
     struct board *board = opaque;
-    cpu_set_interrupt_line(vm_cpu(board->vm, 0), level);
+    if (board->lapic)
+        lapic_set_lint(board->lapic, 0, level);
+    else
+        cpu_set_interrupt_line(vm_cpu(board->vm, 0), level);
+}
+
+static void apic_sets_interrupt(void *opaque, bool level)
+{
+    cpu_set_interrupt_line(opaque, level);
+}
+
+static void apic_posts_nmi(void *opaque)
+{
+    cpu_post_nmi(opaque);
+}
+
+static void apic_posts_init(void *opaque)
+{
+    cpu_post_init(opaque);
+}
+
+/* The one processor is the bootstrap processor, which starts by itself. */
+static void apic_starts_up(void *opaque, uint8_t vector)
+{
 }
 
 /* Comes in the course of a port write on the vCPU's own thread, or from reset with all parked. */
@@ -99,9 +127,19 @@ static void set_ignne(void *opaque, unsigned number, bool level)
     cpu_set_ignne(vm_cpu(board->vm, 0), level);
 }
 
-int board_acknowledge_interrupt(struct board *board)
+int board_acknowledge_interrupt(struct board *board, unsigned index)
 {
+    if (board->lapic && lapic_is_pending(board->lapic))
+        return lapic_acknowledge(board->lapic);
+    if (board->lapic && !lapic_passes_extint(board->lapic))
+        return -1;
     return pic_is_pending(board->pic) ? pic_acknowledge(board->pic) : -1;
+}
+
+void board_set_apic_base(struct board *board, unsigned index, uint64_t value)
+{
+    if (board->lapic)
+        lapic_set_base(board->lapic, value);
 }
 
 void board_set_ferr(struct board *board, bool level)
@@ -142,6 +180,20 @@ static struct irq_line isa_irq(struct board *board, unsigned irq)
     return piix3_irq_line(board->isa_bridge, irq);
 }
 
+/* Where the model has one; true then, too, when it has none. */
+static bool add_local_apic(struct board *b)
+{
+    struct vcpu *cpu = vm_cpu(b->vm, 0);
+    unsigned family = cpu_model_family(cpu->model);
+    struct lapic_config config = {
+        .generation = family == 5 ? LAPIC_PENTIUM : family == 6 ? LAPIC_P6 : LAPIC_PENTIUM4,
+        .id = (uint8_t)cpu->index,
+        .bootstrap = true,
+        .processor = {cpu, apic_sets_interrupt, apic_posts_nmi, apic_posts_init, apic_starts_up},
+    };
+    return !cpu_model_has_apic(cpu->model) || add(b, b->lapic = lapic_create(&b->bus, &b->apic_bus, &config));
+}
+
 /* The board, device by device: what is created later may refer to what is there already. */
 static bool add_fixed_devices(struct board *b)
 {
@@ -151,7 +203,8 @@ static bool add_fixed_devices(struct board *b)
 
     /* clang-format off */
     /*                                                                          ports, IRQ             */
-    return add(b, b->pic = pic_create(bus, (struct irq_line){set_intr, b, 0})) /* 20 A0 4D0; INTR        */
+    return add_local_apic(b)                                                   /* memory FEE00000h     */
+           && add(b, b->pic = pic_create(bus, (struct irq_line){set_intr, b, 0})) /* 20 A0 4D0; INTR        */
            && add(b, b->pci = pci_bus_create(bus))                             /* CF8 CFC                */
            && add(b, b->host_bridge = i440fx_create(bus, b->pci))              /* 00.0                   */
            && add(b, b->isa_bridge = piix3_create(bus, b->pci, (struct irq_line){pic_set_irq, b->pic, 0}, reset))
@@ -327,6 +380,8 @@ static void act_as_firmware(struct board *b)
     for (unsigned pirq = 0; pirq < PCI_PIRQ_COUNT; pirq++)
         piix3_route_pirq(b->isa_bridge, pirq, platform_pirq_irq[pirq]);
     pic_set_elcr(b->pic, PLATFORM_ELCR);
+    if (b->lapic)
+        lapic_set_virtual_wire(b->lapic);
     piix4_pm_set_up(b->power, PLATFORM_PM_BASE, PLATFORM_SMB_BASE, true);
     struct pci_device *power = pci_bus_device(b->pci, PCI_DEVFN(PLATFORM_ISA_SLOT, 3));
     if (power)

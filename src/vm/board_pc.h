@@ -18,7 +18,10 @@ void board_destroy(struct board *board);
 void board_reset(struct board *board);
 void board_press_power_button(struct board *board);
 
-int board_acknowledge_interrupt(struct board *board);
+/* INTA by vCPU INDEX: what its local APIC has for it, else what comes through from the 8259 pair; -1 if nobody asks. */
+int board_acknowledge_interrupt(struct board *board, unsigned index);
+/* vCPU INDEX has written VALUE to IA32_APIC_BASE. */
+void board_set_apic_base(struct board *board, unsigned index, uint64_t value);
 void board_set_ferr(struct board *board, bool level);
 
 struct device *board_first_device(struct board *board);

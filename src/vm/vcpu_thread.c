@@ -39,7 +39,7 @@ static int acknowledge_interrupt(void *opaque)
 {
     struct vm_vcpu *v = opaque;
     device_lock_acquire(&v->vm->device_lock);
-    int vector = board_acknowledge_interrupt(v->vm->board);
+    int vector = board_acknowledge_interrupt(v->vm->board, v->cpu.index);
     device_lock_release(&v->vm->device_lock);
     return vector;
 }
@@ -49,6 +49,14 @@ static void set_ferr(void *opaque, bool level)
     struct vm_vcpu *v = opaque;
     device_lock_acquire(&v->vm->device_lock);
     board_set_ferr(v->vm->board, level);
+    device_lock_release(&v->vm->device_lock);
+}
+
+static void set_apic_base(void *opaque, uint64_t value)
+{
+    struct vm_vcpu *v = opaque;
+    device_lock_acquire(&v->vm->device_lock);
+    board_set_apic_base(v->vm->board, v->cpu.index, value);
     device_lock_release(&v->vm->device_lock);
 }
 
@@ -71,7 +79,7 @@ struct vm_vcpu *vcpu_thread_create(struct vm *vm, unsigned index, struct error *
     cpu->clock = vm->clock;
     cpu->log = &vm->log;
     cpu->stats = &vm->stats;
-    cpu->environment = (struct cpu_environment){v, acknowledge_interrupt, set_ferr, triple_fault, NULL};
+    cpu->environment = (struct cpu_environment){v, acknowledge_interrupt, set_ferr, triple_fault, NULL, set_apic_base};
     cpu->tsc_hz = VM_TSC_HZ;
     cpu->kick = kick;
     cpu->kick_opaque = v;
@@ -79,6 +87,8 @@ struct vm_vcpu *vcpu_thread_create(struct vm *vm, unsigned index, struct error *
         free(v);
         return NULL;
     }
+    if (clock_is_counted(vm->clock))
+        cpu->mode |= MODE_COUNTED; /* an engine bit: cpu_update_mode() keeps it */
     cpu_reset(cpu);
     v->interp = interp_create(cpu, err);
     if (!v->interp) {
@@ -191,6 +201,10 @@ static void run_guest(struct vm_vcpu *v)
 {
     struct vm *vm = v->vm;
     struct vcpu *cpu = &v->cpu;
+    if (atomic_load(&cpu->init_pending)) {
+        cpu_init(cpu);
+        atomic_fetch_and(&cpu->attention, ~(unsigned)ATTENTION_RESET);
+    }
     if (cpu->state.halted && !v->step_once) {
         wait_in_halt(v);
         if (cpu->state.halted)

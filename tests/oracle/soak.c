@@ -178,7 +178,7 @@ static void job(unsigned number, const struct options *options, struct totals *t
     struct error err;
     struct engine *host = engine_create_host(options->helper);
     struct generator *g = generator_create(cpu_model_find("max", &err));
-    struct random seeds = {options->seed * 0x9e3779b97f4a7c15ull + number};
+    struct random mixer = {options->seed}, seeds = {random_next(&mixer) + number * 0xd1342543de82ef95ull};
     double end = now() + options->seconds;
 
     if (!host)

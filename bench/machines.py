@@ -1,0 +1,149 @@
+"""Runs emulators and native programs and says what it cost between two lines of their output.
+
+A cost is (wall seconds, processor seconds). Processor seconds are those of all threads of the process, by
+its CPU clock: they do not count waiting for a processor that others use."""
+
+import os
+import select
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+
+
+def cpu_seconds(pid):
+    """Processor seconds of a live process, to the nanosecond (clock_getcpuclockid(3) by another way)."""
+    return time.clock_gettime((~pid << 3) | 2)
+
+
+class Console:
+    """A program whose standard output is read line by line, each with the costs so far."""
+
+    def __init__(self, command, limit):
+        self.end = time.monotonic() + limit
+        self.timed_out = False
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                        stderr=subprocess.STDOUT, start_new_session=True)
+        self.start = time.monotonic()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)  # our own session: the program and what it started
+        except ProcessLookupError:
+            pass
+        self.process.stdout.close()
+        self.process.wait()
+
+    def lines(self):
+        """Yields (wall, cpu, text)."""
+        descriptor, pending = self.process.stdout.fileno(), b""
+        while True:
+            ready, _, _ = select.select([descriptor], [], [], max(0, self.end - time.monotonic()))
+            if not ready:
+                self.timed_out = True
+                return
+            data = os.read(descriptor, 65536)
+            if not data:
+                return
+            wall, cpu = time.monotonic() - self.start, cpu_seconds(self.process.pid)
+            pending += data
+            while b"\n" in pending:
+                line, pending = pending.split(b"\n", 1)
+                yield wall, cpu, line.decode("latin-1").rstrip("\r")
+
+
+class QemuStyle:
+    """An emulator with QEMU's command line: Dragoman, QEMU."""
+
+    boots_linux = True
+
+    def __init__(self, name, command):
+        self.name, self.command = name, command
+
+    def own_guest(self, folder, words):
+        return self.command + ["-m", "64", "-kernel", f"{folder}/guest.elf", "-append", words, "-nographic", "-no-reboot",
+                               "-device", "isa-debug-exit,iobase=0xf4,iosize=4"]
+
+    def linux(self, kernel, initrd, append):
+        return self.command + ["-m", "256", "-kernel", kernel, "-initrd", initrd, "-append", append, "-nographic", "-no-reboot"]
+
+
+class Bochs:
+    """Bochs boots our guest from its floppy image; it has no -kernel, so Linux is left out. Debian's package
+    has the debugger built in, which waits for a command, and a display that waits for nobody: VNC."""
+
+    boots_linux = False
+    name = "bochs"
+
+    def __init__(self, binary, display, debugger):
+        self.binary, self.display, self.debugger = binary, display, debugger
+        self.work = tempfile.TemporaryDirectory(prefix="bench-bochs")
+
+    def own_guest(self, folder, words):
+        work = self.work.name
+        image = f"{work}/guest.img"
+        shutil.copyfile(f"{folder}/guest.img", image)
+        with open(image, "r+b") as file:  # the boot sector's place for words
+            file.seek(8)
+            file.write(words.encode()[:63])
+        with open(f"{work}/rc", "w", encoding="ascii") as file:
+            file.write(f"""display_library: {self.display}
+megs: 64
+romimage: file=/usr/share/bochs/BIOS-bochs-latest
+vgaromimage: file=/usr/share/bochs/VGABIOS-lgpl-latest
+cpu: ips=200000000
+clock: sync=none
+floppya: 1_44={image}, status=inserted
+boot: floppy
+com1: enabled=1, mode=file, dev={work}/com1
+log: {work}/log
+panic: action=fatal
+""")
+        with open(f"{work}/commands", "w", encoding="ascii") as file:
+            file.write("continue\n")
+        if not os.path.exists(f"{work}/com1"):
+            os.mkfifo(f"{work}/com1")
+        command = [self.binary, "-q", "-f", f"{work}/rc"] + (["-rc", f"{work}/commands"] if self.debugger else [])
+        # Its own messages go elsewhere; the console is what comes through the pipe.
+        return ["sh", "-c", 'pipe=$1; shift; "$@" >"$pipe.out" 2>&1 & exec cat "$pipe"', "sh", f"{work}/com1", *command]
+
+
+def run_own_guest(machine, folder, words, limit):
+    """{kernel: (seconds, count, checksum)} of one run on `machine`, and a complaint or None."""
+    found, began, ended = {}, None, None
+    with Console(machine.own_guest(folder, words), limit) as console:
+        for wall, cpu, line in console.lines():
+            fields = line.split()
+            if fields[:1] == ["begin"] and len(fields) == 2:
+                began = cpu
+            elif line == ".":
+                ended = cpu
+            elif fields[:1] == ["end"] and len(fields) == 4 and began is not None:
+                found[fields[1]] = (ended - began, int(fields[2]), fields[3])
+            elif fields[:1] == ["fault:"]:
+                return found, line
+            elif line == "done":
+                return found, None
+        return found, "time limit" if console.timed_out else "ended early"
+
+
+def run_native(folder, words):
+    """The same of the program for the host, which looks at its own CPU clock."""
+    scale = next((word[6:] for word in words.split() if word.startswith("scale=")), "100")
+    names = [word for word in words.split() if not word.startswith("scale=")]
+    output = subprocess.run([f"{folder}/native", scale, *names], stdout=subprocess.PIPE, text=True, check=True).stdout
+    rows = [line.split() for line in output.splitlines()]
+    return {row[1]: (float(row[4]), int(row[2]), row[3]) for row in rows}
+
+
+def time_to_line(command, text, limit):
+    """(wall, cpu) until `text` is on the console; None if it does not come."""
+    with Console(command, limit) as console:
+        for wall, cpu, line in console.lines():
+            if text in line:
+                return wall, cpu
+    return None
