@@ -109,7 +109,7 @@ panic: action=fatal
             os.mkfifo(f"{work}/com1")
         command = [self.binary, "-q", "-f", f"{work}/rc"] + (["-rc", f"{work}/commands"] if self.debugger else [])
         # Its own messages go elsewhere; the console is what comes through the pipe.
-        return ["sh", "-c", 'pipe=$1; shift; "$@" >"$pipe.out" 2>&1 & exec cat "$pipe"', "sh", f"{work}/com1", *command]
+        return ["sh", "-c", 'cat "$1" & shift; exec "$@" >/dev/null 2>&1', "sh", f"{work}/com1", *command]
 
 
 def run_own_guest(machine, folder, words, limit):

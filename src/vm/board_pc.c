@@ -1,7 +1,7 @@
 #include "vm/board_pc.h"
 
-#include "cpu/model.h"
 #include "cpu/fpu.h"
+#include "cpu/model.h"
 #include "devices/debug_exit.h"
 #include "devices/debugcon.h"
 #include "devices/ferr.h"
