@@ -31,15 +31,18 @@ void block_flush_all(struct interp *interp)
     interp->arena_used = 0;
     interp->arena_top = ARENA_SIZE;
     interp->uncached = NULL;
-    interp->flush_posted = false;
+    atomic_store(&interp->flush_posted, false);
     interp->cpu->stats->block_cache_flushes++;
 }
 
+/* Asked last, when all else matches: the instruction is about to be fetched, so a walk is due anyway. If it
+ * fails the block does not match, and decoding anew meets the same fault and raises it. */
 static bool second_page_valid(struct interp *interp, const struct block *block)
 {
+    struct mmu *mmu = &interp->cpu->mmu;
     uint32_t second = ((block->linear >> PAGE_SHIFT) + 1) << PAGE_SHIFT;
 
-    return interp->cpu->mmu.execute_table[second >> PAGE_SHIFT] == block->second_entry;
+    return mmu_translate_execute(mmu, second).ok && mmu->execute_table[second >> PAGE_SHIFT] == block->second_entry;
 }
 
 void block_insert(struct interp *interp, struct block *block)

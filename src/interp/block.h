@@ -13,10 +13,13 @@
 #include "interp/interp.h"
 #include "interp/op.h"
 
+#include <pthread.h>
+
 #define BLOCK_MAX_INSTRUCTIONS 64
 #define BLOCK_HASH_SIZE 65536u
 #define JUMP_CACHE_SIZE 16384u
 #define ARENA_SIZE (96u << 20)
+#define INTERP_POSTED_WRITES 64
 
 struct block;
 
@@ -64,7 +67,17 @@ struct interp {
     struct block **jump_cache; /* JUMP_CACHE_SIZE, by linear address */
     struct block **page_blocks; /* first block on each RAM page; chained through cover[].next */
     uint64_t page_count;
-    bool flush_posted;
+    /* Writes to code by other threads (DMA, monitor): the vCPU's thread acts on them at its next block boundary.
+     * More than fit, and changes of the memory map: everything is forgotten. */
+    pthread_t owner;
+    bool owned; /* some thread has run guest code: OWNER */
+    atomic_bool flush_posted;
+    pthread_mutex_t posted_mutex;
+    unsigned posted_count;
+    struct {
+        uint64_t page;
+        unsigned offset, length;
+    } posted[INTERP_POSTED_WRITES];
     struct block *uncached;    /* block of code outside RAM and ROM: run once, then forgotten */
     int64_t accounted_budget; /* cpu->budget as of the last interp_account() */
     /* Debugger */

@@ -182,6 +182,17 @@ static void step(struct interp *interp)
     cpu_deliver_exception(cpu);
 }
 
+static void apply_posted_writes(struct interp *interp)
+{
+    pthread_mutex_lock(&interp->posted_mutex);
+    for (unsigned i = 0; i < interp->posted_count; i++)
+        block_page_written(interp, interp->posted[i].page, interp->posted[i].offset, interp->posted[i].length);
+    interp->posted_count = 0;
+    pthread_mutex_unlock(&interp->posted_mutex);
+    if (atomic_load(&interp->flush_posted))
+        block_flush_all(interp);
+}
+
 /* Returns false when the run loop must be left. */
 static bool attend(struct interp *interp)
 {
@@ -199,8 +210,10 @@ static bool attend(struct interp *interp)
         if (clock_is_counted(cpu->clock))
             return false;
     }
-    if (attention & ATTENTION_INVALIDATED)
-        atomic_fetch_and(&cpu->attention, ~ATTENTION_INVALIDATED);
+    if (attention & ATTENTION_INVALIDATED) {
+        atomic_fetch_and(&cpu->attention, ~(unsigned)ATTENTION_INVALIDATED);
+        apply_posted_writes(interp);
+    }
     if (attention & (ATTENTION_INTERRUPT | ATTENTION_NMI)) {
         /* Cleared first, looked at then: a line raised in between sets the bit again. */
         atomic_fetch_and(&cpu->attention, ~(unsigned)ATTENTION_INTERRUPT);
@@ -232,10 +245,20 @@ static void run_one(struct interp *interp)
     step(interp);
 }
 
+static void take_ownership(struct interp *interp)
+{
+    if (interp->owned && pthread_equal(interp->owner, pthread_self()))
+        return;
+    mmu_apply_posted(&interp->cpu->mmu); /* the TLB learns its thread too */
+    interp->owner = pthread_self();
+    interp->owned = true;
+}
+
 void interp_run(struct interp *interp)
 {
     struct vcpu *cpu = interp->cpu;
 
+    take_ownership(interp);
     cpu_fpu_load(cpu);
     interp->accounted_budget = cpu->budget;
     if (must_single_step(interp) || interp->breakpoint_count)
@@ -276,6 +299,7 @@ void interp_step(struct interp *interp)
 {
     struct vcpu *cpu = interp->cpu;
 
+    take_ownership(interp);
     cpu_fpu_load(cpu);
     if (cpu->budget <= 0)
         cpu->budget = 1;
@@ -291,8 +315,24 @@ void interp_step(struct interp *interp)
 
 static void page_written(void *opaque, uint64_t page, unsigned offset, unsigned length, unsigned flags)
 {
-    if (flags & PAGE_FLAG_CODE)
-        block_page_written(opaque, page, offset, length);
+    struct interp *interp = opaque;
+
+    if (!(flags & PAGE_FLAG_CODE))
+        return;
+    if (!interp->owned || pthread_equal(interp->owner, pthread_self())) {
+        block_page_written(interp, page, offset, length);
+        return;
+    }
+    pthread_mutex_lock(&interp->posted_mutex);
+    if (interp->posted_count < INTERP_POSTED_WRITES) {
+        interp->posted[interp->posted_count].page = page;
+        interp->posted[interp->posted_count].offset = offset;
+        interp->posted[interp->posted_count++].length = length;
+    } else {
+        atomic_store(&interp->flush_posted, true);
+    }
+    pthread_mutex_unlock(&interp->posted_mutex);
+    cpu_post_attention(interp->cpu, ATTENTION_INVALIDATED);
 }
 
 static void map_changed(void *opaque, uint64_t page)
@@ -300,7 +340,7 @@ static void map_changed(void *opaque, uint64_t page)
     struct interp *interp = opaque;
 
     if (page == UINT64_MAX) {
-        interp->flush_posted = true;
+        atomic_store(&interp->flush_posted, true);
         cpu_post_attention(interp->cpu, ATTENTION_INVALIDATED);
     }
 }
@@ -319,6 +359,7 @@ struct interp *interp_create(struct vcpu *cpu, struct error *err)
         return NULL;
     }
     interp->cpu = cpu;
+    pthread_mutex_init(&interp->posted_mutex, NULL);
     decoder_init(&interp->decoder, cpu->model);
     interp->page_count = cpu->mmu.memory->ram_size >> PAGE_SHIFT;
     interp->arena = mmap(NULL, ARENA_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -349,6 +390,7 @@ void interp_destroy(struct interp *interp)
     free(interp->jump_cache);
     free(interp->page_blocks);
     free(interp->breakpoints);
+    pthread_mutex_destroy(&interp->posted_mutex);
     free(interp);
 }
 

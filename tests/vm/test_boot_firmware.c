@@ -150,8 +150,8 @@ static void firmware_leaves_what_a_bios_would(void **state)
     assert_true(firmware_add(&image, &rsdp, &err));
     const uint8_t *low = image.chunks[0].data, *rom = image.chunks[2].data;
     assert_int_equal(image.chunks[0].address, 0);
-    assert_int_equal(load32(low + 0x10 * 4), 0xf000ff53);
-    assert_int_equal(rom[0xff53], 0xcf);
+    assert_int_equal(load32(low + 0x10 * 4), 0xf0008f00);
+    assert_int_equal(rom[0x8f00], 0xcf);
     assert_int_equal(load16(low + 0x400), 0x3f8);
     assert_int_equal(load16(low + 0x40e), 0x9fc0);
     assert_int_equal(load16(low + 0x413), 639);
@@ -191,7 +191,9 @@ static void finds_free_space(void **state)
     assert_false(image_find_space(&image, 0, 10, 11, 1, &address));
     assert_true(image_is_loadable(&image, 0, 0x9fc00));
     assert_false(image_is_loadable(&image, 0, 0x9fc01));
-    assert_false(image_is_loadable(&image, 0xfffff, 1));
+    assert_false(image_is_loadable(&image, 0xa0000, 1));
+    assert_false(image_is_loadable(&image, 0xf8fff, 1));
+    assert_true(image_is_loadable(&image, 0xf9000, 0x7000 + (15u << 20)));
     assert_true(image_is_loadable(&image, 0x100000, 15u << 20));
     assert_false(image_is_loadable(&image, 0x100000, (15u << 20) + 1));
     assert_false(image_is_loadable(&image, UINT64_MAX, 2));

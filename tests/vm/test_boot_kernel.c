@@ -407,6 +407,29 @@ static void loads_plain_elf(void **state)
     boot_image_close(image);
 }
 
+/* What `ld -Ttext 0x100000` makes: the first segment begins with the ELF headers, a page below 1 MiB. */
+static void loads_elf_that_begins_with_its_headers(void **state)
+{
+    struct fixture *f = *state;
+    make_elf(f);
+    elf_segment(f, 0)->p_paddr = elf_segment(f, 0)->p_vaddr = 0xff000;
+    elf_segment(f, 0)->p_offset = 0;
+    elf_segment(f, 0)->p_filesz = elf_segment(f, 0)->p_memsz = 0x1800;
+    f->bytes[0x1000] = 0xc3;
+    elf_header(f)->e_entry = 0x100000;
+    struct boot_image *image = open_bytes(f, ELF_SIZE, 4 * MIB);
+    if (!image)
+        fail_msg("%s", f->err.message);
+    assert_int_equal(image->entry.eip, 0x100000);
+    assert_int_equal(byte_at(image, 0xff001), 'E');
+    assert_int_equal(byte_at(image, 0x100000), 0xc3);
+    assert_int_equal(word_at(image, 0xf0000), load32((const uint8_t *)"RSD "));
+    boot_image_close(image);
+
+    elf_segment(f, 0)->p_paddr = 0xf9000 - 1; /* into the tables */
+    assert_refused(f, ELF_SIZE, 4 * MIB, "ELF segment 0");
+}
+
 static void refuses_wild_elf(void **state)
 {
     struct fixture *f = *state;
@@ -642,6 +665,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(refuses_damaged_linux, set_up, tear_down),
         cmocka_unit_test_setup_teardown(limits_the_command_line, set_up, tear_down),
         cmocka_unit_test_setup_teardown(loads_plain_elf, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(loads_elf_that_begins_with_its_headers, set_up, tear_down),
         cmocka_unit_test_setup_teardown(refuses_wild_elf, set_up, tear_down),
         cmocka_unit_test_setup_teardown(loads_multiboot_elf_with_modules, set_up, tear_down),
         cmocka_unit_test_setup_teardown(loads_multiboot_by_addresses, set_up, tear_down),

@@ -15,7 +15,7 @@
  *   00400..004ff  BIOS data area
  *   ..9fc00       what the kind of kernel needs: GDT, stack, zero page or multiboot information
  *   9fc00..9ffff  extended BIOS data area (reserved in the memory map)
- *   f0000..fffff  firmware tables (reserved in the memory map)
+ *   f0000..fffff  firmware tables (reserved in the memory map); a kernel may be loaded over f9000..fffff
  *   100000..      kernel; initial RAM disk or modules as the kind of kernel wants it
  *
  * A boot image is read and checked completely when it is opened, so that placing it (again at each

@@ -46,7 +46,7 @@ static bool check_segment(const struct boot_image *image, const struct boot_file
     if (!image_is_loadable(image, segment->physical, segment->memory_size))
         return error_set(err,
                          "-kernel %s: ELF segment %u, %llu bytes at %#llx, is not in the machine's %llu MiB of RAM "
-                         "(a0000-fffff is not RAM)",
+                         "(a0000-f8fff is not for kernels)",
                          kernel->path, index, (unsigned long long)segment->memory_size,
                          (unsigned long long)segment->physical, (unsigned long long)(image->ram_size >> 20));
     return true;

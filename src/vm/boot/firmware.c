@@ -11,7 +11,7 @@ enum {
     DATA_AREA_SIZE = 0x100,
     F_SEGMENT_SIZE = 0x10000,
     PIRQ_TABLE = 0x8000, /* in the F segment, on a paragraph */
-    IRET_STUB = 0xff53,  /* where the IBM BIOS had its own */
+    IRET_STUB = 0x8f00,  /* where no kernel is loaded over it, unlike the IBM BIOS's own at FF53h */
     RESET_VECTOR = 0xfff0,
     BIOS_DATE = 0xfff5,
     MODEL_BYTE = 0xfffe
@@ -68,6 +68,8 @@ static void fill_pirq_table(uint8_t *table)
     }
     table[31] = (uint8_t)-acpi_checksum(table, size);
 }
+
+_Static_assert(FIRMWARE_BASE + IRET_STUB < TABLES_END, "the interrupt vectors point to what stays");
 
 bool firmware_add(struct boot_image *image, uint32_t *rsdp, struct error *err)
 {

@@ -113,7 +113,7 @@ bool image_is_loadable(const struct boot_image *image, uint64_t address, uint64_
     if (size > image->ram_size || address > image->ram_size)
         return false;
     uint64_t end = address + size;
-    return end <= LOW_MEMORY_END || (address >= HIGH_MEMORY && end <= image->ram_size);
+    return end <= LOW_MEMORY_END || (address >= TABLES_END && end <= image->ram_size);
 }
 
 bool image_find_space(const struct boot_image *image, uint64_t floor, uint64_t ceiling, uint64_t size, uint32_t align,

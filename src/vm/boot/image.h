@@ -9,6 +9,7 @@
 #define LOW_MEMORY_END 0x9fc00u /* conventional memory; the EBDA follows */
 #define EBDA_SIZE      0x400u
 #define FIRMWARE_BASE  0xf0000u
+#define TABLES_END     0xf9000u /* the firmware tables in use end below; from here on a kernel may be loaded */
 #define HIGH_MEMORY    0x100000u
 
 struct boot_file {
@@ -48,7 +49,8 @@ bool image_add(struct boot_image *image, uint32_t address, const uint8_t *data, 
 /* Adds SIZE bytes of zeros that the caller fills; NULL with a message when out of memory. */
 uint8_t *image_add_owned(struct boot_image *image, uint32_t address, uint32_t size, struct error *err);
 
-/* Is [address, address+size) RAM that a kernel may be loaded to? Conventional memory or from 1 MiB. */
+/* Is [address, address+size) RAM that a kernel may be loaded to? Conventional memory or from TABLES_END:
+ * linkers put the ELF headers of what is to be at 1 MiB into the page before, as a part of its first segment. */
 bool image_is_loadable(const struct boot_image *image, uint64_t address, uint64_t size);
 /* Free space of SIZE bytes, ALIGN a power of two, within [floor, ceiling): the highest. False: none. */
 bool image_find_space(const struct boot_image *image, uint64_t floor, uint64_t ceiling, uint64_t size, uint32_t align,

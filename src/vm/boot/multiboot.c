@@ -90,8 +90,8 @@ static bool load_kludge(struct boot_image *image, const struct boot_file *kernel
     }
     if (!image_is_loadable(image, load_address, memory_size))
         return error_set(err,
-                         "-kernel %s: its %llu bytes at %#x are not in the machine's %llu MiB of RAM (a0000-fffff is "
-                         "not RAM)",
+                         "-kernel %s: its %llu bytes at %#x are not in the machine's %llu MiB of RAM (a0000-f8fff is "
+                         "not for kernels)",
                          kernel->path, (unsigned long long)memory_size, load_address,
                          (unsigned long long)(image->ram_size >> 20));
     if (entry < load_address || entry - load_address >= memory_size)
