@@ -3,10 +3,12 @@
 
 #include "cpu/fpu.h"
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -70,6 +72,59 @@ static void test_strings(void **state)
     assert_int_equal(cpu->state.gpr[GPR_CX], 0);
 }
 
+/* Another thread (DMA, a monitor) overwrites the loop that is running. */
+static void *overwrite_with_halt(void *opaque)
+{
+    struct bare_machine *m = opaque;
+    uint8_t halt = 0xf4;
+
+    usleep(20000);
+    memory_write_bytes(m->memory, 0x100000, &halt, 1);
+    return NULL;
+}
+
+static void test_code_written_by_another_thread(void **state)
+{
+    struct bare_machine *m = *state;
+    pthread_t thread;
+
+    memory_write_bytes(m->memory, 0x100000, (const uint8_t[]){0x90, 0xeb, 0xfd}, 3); /* nop; jmp back to it */
+    bare_machine_enter_flat(m, 0x100000, 0x80000);
+    assert_int_equal(pthread_create(&thread, NULL, overwrite_with_halt, m), 0);
+    assert_true(bare_machine_run(m, INT64_MAX / 2));
+    pthread_join(thread, NULL);
+}
+
+/* A store into the next instruction of the running block takes effect at once. */
+static void test_store_into_next_instruction(void **state)
+{
+    struct bare_machine *m = *state;
+    /* movb $0x40 (inc eax), (next); nop -> inc eax; hlt */
+    static const uint8_t code[] = {0xc6, 0x05, 0x07, 0x00, 0x10, 0x00, 0x40, 0x90, 0xf4};
+
+    memory_write_bytes(m->memory, 0x100000, code, sizeof code);
+    bare_machine_enter_flat(m, 0x100000, 0x80000);
+    assert_true(bare_machine_run(m, 100));
+    assert_int_equal(m->cpu->state.gpr[GPR_AX], 1);
+    assert_int_equal(m->stats.blocks_invalidated, 1);
+}
+
+/* An instruction across two pages is decoded once, also when the TLB has been flushed in between. */
+static void test_crossing_block_survives_flush(void **state)
+{
+    struct bare_machine *m = *state;
+    static const uint8_t code[] = {0xb8, 1, 2, 3, 4, 0xf4}; /* mov eax, imm32 with 3 bytes on the second page */
+
+    memory_write_bytes(m->memory, 0x100ffe, code, sizeof code);
+    for (unsigned i = 0; i < 10; i++) {
+        bare_machine_enter_flat(m, 0x100ffe, 0x80000);
+        mmu_flush_all(&m->cpu->mmu);
+        assert_true(bare_machine_run(m, 100));
+        assert_int_equal(m->cpu->state.gpr[GPR_AX], 0x04030201);
+    }
+    assert_int_equal(m->stats.blocks_decoded, 2);
+}
+
 static void test_reset_vector(void **state)
 {
     struct bare_machine *m = *state;
@@ -85,6 +140,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_sum, setup, teardown),
         cmocka_unit_test_setup_teardown(test_calls, setup, teardown),
         cmocka_unit_test_setup_teardown(test_strings, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_code_written_by_another_thread, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_store_into_next_instruction, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_crossing_block_survives_flush, setup, teardown),
         cmocka_unit_test_setup_teardown(test_reset_vector, setup, teardown),
     };
 
