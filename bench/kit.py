@@ -1,7 +1,7 @@
 """Runs an external benchmark kit, a folder with two commands:
 
     make-guest.sh -o OUT -d CACHE i386       builds the guest: kernel, initramfs, root folder for native runs
-    run.sh -g OUT -b PATTERNS -n RUNS -o FILE -l LABEL [--no-native] -- EMULATOR...
+    run.sh -g OUT -b PATTERNS -n RUNS -s PERCENT -t SECONDS -o FILE -l LABEL [--no-native] -- EMULATOR...
                                              appends rows to FILE, separated by tabs: label, arch, name, native s,
                                              emulator s, ratio, guest s, ns per n, checksum, native cpu s, emulator cpu s
 """
@@ -47,11 +47,12 @@ def find_kit(kit, guests, default):
     return kit, guests
 
 
-def run_kit(kit, guests, command, patterns, native, limit):
+def run_kit(kit, guests, command, patterns, native, options):
     """One run: {name: {"native": s, "emulator": s, "checksum": text}} in processor seconds."""
     found = {}
     with tempfile.NamedTemporaryFile("r", suffix=".tsv") as rows:
-        arguments = [f"{kit}/run.sh", "-g", guests, "-a", "i386", "-b", patterns, "-n", "1", "-t", str(limit), "-o", rows.name]
+        arguments = [f"{kit}/run.sh", "-g", guests, "-a", "i386", "-b", patterns, "-n", "1", "-t", str(options.limit),
+                     "-s", str(options.kit_scale), "-o", rows.name]
         if not native:
             arguments.append("--no-native")
         subprocess.run([*arguments, "--", *command], stdout=subprocess.DEVNULL, check=False)

@@ -5,10 +5,8 @@ its CPU clock: they do not count waiting for a processor that others use."""
 
 import os
 import select
-import shutil
 import signal
 import subprocess
-import tempfile
 import time
 
 
@@ -56,10 +54,8 @@ class Console:
                 yield wall, cpu, line.decode("latin-1").rstrip("\r")
 
 
-class QemuStyle:
+class Machine:
     """An emulator with QEMU's command line: Dragoman, QEMU."""
-
-    boots_linux = True
 
     def __init__(self, name, command):
         self.name, self.command = name, command
@@ -70,46 +66,6 @@ class QemuStyle:
 
     def linux(self, kernel, initrd, append):
         return self.command + ["-m", "256", "-kernel", kernel, "-initrd", initrd, "-append", append, "-nographic", "-no-reboot"]
-
-
-class Bochs:
-    """Bochs boots our guest from its floppy image; it has no -kernel, so Linux is left out. Debian's package
-    has the debugger built in, which waits for a command, and a display that waits for nobody: VNC."""
-
-    boots_linux = False
-    name = "bochs"
-
-    def __init__(self, binary, display, debugger):
-        self.binary, self.display, self.debugger = binary, display, debugger
-        self.work = tempfile.TemporaryDirectory(prefix="bench-bochs")
-
-    def own_guest(self, folder, words):
-        work = self.work.name
-        image = f"{work}/guest.img"
-        shutil.copyfile(f"{folder}/guest.img", image)
-        with open(image, "r+b") as file:  # the boot sector's place for words
-            file.seek(8)
-            file.write(words.encode()[:63])
-        with open(f"{work}/rc", "w", encoding="ascii") as file:
-            file.write(f"""display_library: {self.display}
-megs: 64
-romimage: file=/usr/share/bochs/BIOS-bochs-latest
-vgaromimage: file=/usr/share/bochs/VGABIOS-lgpl-latest
-cpu: ips=200000000
-clock: sync=none
-floppya: 1_44={image}, status=inserted
-boot: floppy
-com1: enabled=1, mode=file, dev={work}/com1
-log: {work}/log
-panic: action=fatal
-""")
-        with open(f"{work}/commands", "w", encoding="ascii") as file:
-            file.write("continue\n")
-        if not os.path.exists(f"{work}/com1"):
-            os.mkfifo(f"{work}/com1")
-        command = [self.binary, "-q", "-f", f"{work}/rc"] + (["-rc", f"{work}/commands"] if self.debugger else [])
-        # Its own messages go elsewhere; the console is what comes through the pipe.
-        return ["sh", "-c", 'cat "$1" & shift; exec "$@" >/dev/null 2>&1', "sh", f"{work}/com1", *command]
 
 
 def run_own_guest(machine, folder, words, limit):

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Measures how much slower than the host itself a guest runs in Dragoman, and in QEMU and Bochs if they are
-# installed. Takes about ten minutes; needs no hand. `run.sh --help` lists the options.
+# Measures how much slower than the host itself a guest runs in Dragoman, and in QEMU if it is installed.
+# Takes about ten minutes; needs no hand. `run.sh --help` lists the options.
 #
 # Builds the release binary and the benchmark programs (scripts/ installs what building needs, saying so).
 # With --emulator FILE that binary is measured and nothing is built but the benchmark programs.

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Builds the benchmark program twice from the same kernels: OUT/guest.elf for the bare machine (multiboot),
-# OUT/guest.img as a bootable floppy, and OUT/native for the host.
+# Builds the benchmark program twice from the same kernels: OUT/guest.elf for the bare machine (multiboot)
+# and OUT/native for the host.
 #
 #   build.sh OUT
 set -euo pipefail
@@ -8,7 +8,6 @@ set -euo pipefail
 mkdir -p "$1"
 out=$(cd "$1" && pwd)
 cd "$(dirname "$0")"
-teaching=../../guests/teaching
 
 flags=(-m32 -std=gnu17 -O2 -ffreestanding -fno-pic -fno-stack-protector -fno-asynchronous-unwind-tables
     -fcf-protection=none -fno-strict-aliasing -fno-tree-loop-distribute-patterns -fno-tree-vectorize
@@ -24,4 +23,3 @@ shared=("$out/kernels.o" "$out/float_x87.o" "$out/float_sse.o" "$out/code16.o")
 ld -m elf_i386 -nostdlib --build-id=none --no-warn-rwx-segments -z noexecstack -T guest.ld -o "$out/guest.elf" \
     "$out/start.o" "$out/machine.o" "${shared[@]}"
 gcc -m32 -std=gnu17 -O2 -Wall -Wextra -static -no-pie -o "$out/native" native.c "${shared[@]}"
-sh $teaching/make-floppy.sh "$out/guest.elf" $teaching/boot_sector.asm "$out/guest.img"

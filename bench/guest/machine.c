@@ -9,7 +9,7 @@
 #include <stdbool.h>
 
 enum { COM1 = 0x3f8, LINE_STATUS = COM1 + 5, DEBUG_EXIT = 0xf4 };
-enum { MULTIBOOT_LOADED = 0x2badb002, FLOPPY_LOADED = 0x504f4c46 };
+enum { MULTIBOOT_LOADED = 0x2badb002 };
 enum { CODE32 = 0x08, TASK = 0x38 };
 enum { PAGE_PRESENT = 1, PAGE_WRITABLE = 2, PAGE_USER = 4 };
 enum { MAPPED_TABLES = 4 }; // of 4 MiB each
@@ -45,11 +45,6 @@ uint32_t *fault_entry; // start.asm: the page-table entry of fault_page
 static void out8(uint16_t port, uint8_t value)
 {
     __asm__ volatile("outb %0, %1" ::"a"(value), "Nd"(port));
-}
-
-static void out16(uint16_t port, uint16_t value)
-{
-    __asm__ volatile("outw %0, %1" ::"a"(value), "Nd"(port));
 }
 
 static uint8_t in8(uint16_t port)
@@ -90,10 +85,7 @@ static void print_end_of_line(void)
 static void __attribute__((noreturn)) power_off(void)
 {
     print("done\n");
-    out8(DEBUG_EXIT, 0);                        // isa-debug-exit, where there is one
-    for (const char *at = "Shutdown"; *at; at++) // Bochs (its manual, "shutdown port")
-        out8(0x8900, (uint8_t)*at);
-    out16(0x604, 0x2000); // power management of the PIIX4 as firmware sets it up
+    out8(DEBUG_EXIT, 0); // isa-debug-exit
     for (;;)
         __asm__ volatile("cli\n\thlt");
 }
@@ -252,8 +244,6 @@ static const char *find_command_line(uint32_t magic, const uint32_t *information
 {
     if (magic == MULTIBOOT_LOADED && information[0] & 4)
         return (const char *)(uintptr_t)information[4];
-    if (magic == FLOPPY_LOADED)
-        return (const char *)information;
     return "";
 }
 

@@ -1,5 +1,5 @@
-; The bare guest: entry from a multiboot loader or from the floppy boot sector of guests/teaching, the way
-; down to real mode and back, ring 3, and the exception handlers that are measured.
+; The bare guest: entry from a multiboot loader, the way down to real mode and back, ring 3, and the
+; exception handlers that are measured.
 
 global start, load_tables, run_real, run_user, handle_syscall, handle_leave_user, handle_page_fault, handle_other
 global user_syscalls, real_data
@@ -19,9 +19,8 @@ REAL_SEGMENT    equ 0x1000      ; the data that code16 works on: 64 KiB at 10000
 %define REAL(label) (REAL_BASE + (label) - real_begin)
 
 section .start progbits alloc exec nowrite align=16
-        jmp start
 align 4
-        dd MULTIBOOT_MAGIC, 0, -MULTIBOOT_MAGIC
+        dd MULTIBOOT_MAGIC, 0, -MULTIBOOT_MAGIC   ; no requirements
 
 section .text
 bits 32

@@ -1,0 +1,166 @@
+"""Orders the measurements: own guest, boot of Linux, benchmark kit. Called by run.sh.
+
+Runs of the host, of Dragoman and of QEMU take turns, so that a busy minute hits all of them; the figures
+are medians of processor seconds."""
+
+import argparse
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+
+import kit
+import machines
+import report
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(HERE)
+BUILT = os.path.join(ROOT, "build", "bench")
+PARTS = ("own", "boot", "kit")
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(prog="bench/run.sh", description="Measures Dragoman against native execution and QEMU.")
+    parser.add_argument("--parts", default=",".join(PARTS), metavar="LIST", help="what to measure: own,boot,kit (default: all)")
+    parser.add_argument("--runs", type=int, default=3, metavar="N", help="runs of each (default 3)")
+    parser.add_argument("--scale", type=int, default=100, metavar="PERCENT", help="amount of work in the own guest (default 100)")
+    parser.add_argument("--kernels", default="", metavar="LIST", help="kernels of the own guest (default: all)")
+    parser.add_argument("--kit", default=os.environ.get("DRAGOMAN_BENCH_KIT"), metavar="DIR",
+                        help="benchmark kit (default: $DRAGOMAN_BENCH_KIT, or ../shared/bench if it is there)")
+    parser.add_argument("--kit-guests", default=os.environ.get("DRAGOMAN_BENCH_GUESTS"), metavar="DIR",
+                        help="the kit's built guests (default: $DRAGOMAN_BENCH_GUESTS, or built in the cache folder)")
+    parser.add_argument("--suites", default="int,x87,sse,sys", metavar="LIST", help="suites of the kit, or patterns such as int.f*")
+    parser.add_argument("--kit-scale", type=int, default=60, metavar="PERCENT", help="amount of work in the kit (default 60)")
+    parser.add_argument("--emulator", metavar="FILE", help="measure this binary (default: build/dragoman)")
+    parser.add_argument("--no-qemu", action="store_true", help="leave QEMU out")
+    parser.add_argument("--no-native", action="store_true", help="leave the host out")
+    parser.add_argument("--limit", type=int, default=300, metavar="SECONDS", help="patience with one run (default 300)")
+    parser.add_argument("--csv", metavar="FILE", help="write the rows as comma-separated text")
+    parser.add_argument("--json", metavar="FILE", help="write the rows and the circumstances as JSON")
+    parser.add_argument("--docs", nargs="?", const=os.path.join(ROOT, "docs", "performance.md"), metavar="FILE",
+                        help="put the tables into FILE, between its two marks (default docs/performance.md)")
+    return parser.parse_args()
+
+
+class Collection:
+    """Samples of processor seconds: (suite, name) -> runner -> [seconds]; checksums likewise."""
+
+    def __init__(self):
+        self.seconds, self.checksums, self.counts = {}, {}, {}
+
+    def add(self, suite, name, runner, seconds, checksum=None, count=None):
+        self.seconds.setdefault((suite, name), {}).setdefault(runner, []).append(seconds)
+        if checksum is not None:
+            self.checksums.setdefault((suite, name), {}).setdefault(runner, set()).add(checksum)
+        if count is not None:
+            self.counts[suite, name] = count
+
+    def verdict(self, key):
+        """Whether Dragoman's results are right: `same`, `DIFFERENT`, `missing`, or `-` if there is nothing to compare."""
+        sums = self.checksums.get(key, {})
+        if "dragoman" not in self.seconds[key]:
+            return "missing"
+        others = [value for runner, value in sums.items() if runner != "dragoman"]
+        if "dragoman" not in sums or not others:
+            return "-"
+        return "same" if all(value == sums["dragoman"] for value in others) else "DIFFERENT"
+
+    def rows(self):
+        for (suite, name), samples in self.seconds.items():
+            known = {runner: [second for second in seconds if second is not None] for runner, seconds in samples.items()}
+            medians = {runner: statistics.median(seconds) for runner, seconds in known.items() if seconds}
+            spread = max(((max(s) - min(s)) / statistics.median(s) for s in known.values() if s and statistics.median(s)), default=0)
+            yield report.Row(suite, name, medians, self.counts.get((suite, name)), self.verdict((suite, name)), spread)
+
+
+def measure_own(options, emulators, result):
+    words = " ".join([f"scale={options.scale}", *options.kernels.replace(",", " ").split()])
+    for run in range(options.runs):
+        report.progress(f"own guest, run {run + 1} of {options.runs}")
+        if not options.no_native:
+            for name, (seconds, count, checksum) in machines.run_native(BUILT, words).items():
+                result.add("own", name, "native", seconds, checksum, count)
+        for machine in emulators:
+            found, complaint = machines.run_own_guest(machine, BUILT, words, options.limit)
+            for name, (seconds, count, checksum) in found.items():
+                result.add("own", name, machine.name, seconds, checksum, count)
+            if complaint:
+                print(f"bench: {machine.name}, own guest: {complaint}", file=sys.stderr)
+
+
+def measure_boot(options, emulators, result):
+    prepared = subprocess.run([f"{ROOT}/scripts/make-default-guest.sh", "686"], stdout=subprocess.PIPE, text=True, check=False)
+    if prepared.returncode:
+        print("bench: no default guest, so its boot is skipped", file=sys.stderr)
+        return
+    cache = prepared.stdout.strip()
+    for run in range(options.runs):
+        report.progress(f"boot of the default guest, run {run + 1} of {options.runs}")
+        for machine in emulators:
+            command = machine.linux(f"{cache}/vmlinuz-686", f"{cache}/initramfs.gz",
+                                    'console=ttyS0 dragoman.run="echo user space"')
+            cost = machines.time_to_line(command, "dragoman.run: begin", options.limit)
+            if cost:
+                result.add("boot", "cpu", machine.name, cost[1])
+                result.add("boot", "wall", machine.name, cost[0])
+            else:
+                print(f"bench: {machine.name} did not reach user space", file=sys.stderr)
+
+
+def measure_kit(options, emulators, result):
+    found = kit.find_kit(options.kit, options.kit_guests, os.path.join(ROOT, "..", "shared", "bench"))
+    if not found:
+        return
+    suites = [suite if "." in suite else suite + ".*" for suite in options.suites.split(",")]
+    # The sys suite is long and its figures are wide apart: one run of it is enough.
+    often = [suite for suite in suites if not suite.startswith("sys.")]
+    once = [suite for suite in suites if suite.startswith("sys.")]
+    for patterns, runs in ((often, options.runs), (once, 1)):
+        for run in range(runs if patterns else 0):
+            report.progress(f"benchmark kit, {','.join(patterns)}, run {run + 1} of {runs}")
+            for machine in emulators:
+                native = machine.name == "dragoman" and not options.no_native
+                for name, cells in kit.run_kit(*found, machine.command, ",".join(patterns), native, options).items():
+                    suite, name = name.split(".", 1)
+                    if cells["native"] is not None:
+                        result.add(suite, name, "native", cells["native"], "native's" if native else None)
+                    if cells["emulator"] is not None:
+                        checksum = "native's" if cells["checksum"] == "same" else cells["checksum"]
+                        result.add(suite, name, machine.name, cells["emulator"], checksum if native else None)
+
+
+def main():
+    options = parse_arguments()
+    parts = options.parts.split(",")
+    if unknown := set(parts) - set(PARTS):
+        sys.exit(f"bench: unknown part {', '.join(sorted(unknown))}: own, boot or kit")
+    emulator = os.path.abspath(options.emulator or os.path.join(ROOT, "build", "dragoman"))
+    if not os.access(emulator, os.X_OK):
+        sys.exit(f"bench: {emulator} is not a program")
+    emulators = [machines.Machine("dragoman", [emulator])]
+    if not options.no_qemu and shutil.which("qemu-system-i386"):
+        emulators.append(machines.Machine("qemu", ["qemu-system-i386", "-accel", "tcg"]))
+    elif not options.no_qemu:
+        print("bench: no qemu-system-i386 (Debian package qemu-system-x86): measured without it", file=sys.stderr)
+
+    result = Collection()
+    try:
+        for part in parts:
+            {"own": measure_own, "boot": measure_boot, "kit": measure_kit}[part](options, emulators, result)
+    except KeyboardInterrupt:
+        print("bench: interrupted; this is what there is", file=sys.stderr)
+    rows = list(result.rows())
+    circumstances = report.circumstances(emulators, options)
+    print(report.as_text(rows, circumstances))
+    if options.csv:
+        report.write_csv(rows, options.csv)
+    if options.json:
+        report.write_json(rows, circumstances, options.json)
+    if options.docs:
+        report.update_document(rows, circumstances, options.docs)
+    return 1 if any(row.verdict in ("DIFFERENT", "missing") for row in rows) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
