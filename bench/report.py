@@ -147,7 +147,7 @@ def markdown_table(header, lines):
 def as_markdown(rows, facts):
     text = [f"Measured {facts['date']} on {facts['processor']}, {facts['processors']} processors, {facts['host']}; load average "
             f"{facts['load']}. " + "; ".join(f"{name}: {version}" for name, version in facts["versions"].items()) +
-            f". Medians of {facts['runs']} runs (sys: one run).", "", "### Geometric means", ""]
+            f". Medians of {facts['runs']} runs (kit: one of QEMU, and one of sys).", "", "### Geometric means", ""]
     lines = []
     for suite, length, (dragoman, qemu, relative) in means(rows):
         bar, aim = BARS.get(suite, (None, None))

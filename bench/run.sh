@@ -1,6 +1,6 @@
 #!/bin/bash
 # Measures how much slower than the host itself a guest runs in Dragoman, and in QEMU if it is installed.
-# Takes about ten minutes; needs no hand. `run.sh --help` lists the options.
+# Takes 10 to 15 minutes; needs no hand. `run.sh --help` lists the options.
 #
 # Builds the release binary and the benchmark programs (scripts/ installs what building needs, saying so).
 # With --emulator FILE that binary is measured and nothing is built but the benchmark programs.
@@ -8,7 +8,7 @@ set -euo pipefail
 bench=$(cd "$(dirname "$0")" && pwd)
 root=$(dirname "$bench")
 
-emulator= help=
+emulator='' help=''
 for argument; do
     case $argument in
     --emulator | --emulator=*) emulator=1 ;;

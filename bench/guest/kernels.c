@@ -163,14 +163,30 @@ static uint32_t run_jumps(uint32_t count, struct arena *arena)
     for (uint32_t round = 0; round < count; round++) {
         for (uint32_t i = 0; i < 1024; i++) {
             switch (program[i]) {
-            case 0: x += y; break;
-            case 1: y ^= x; break;
-            case 2: x = x << 1 | x >> 31; break;
-            case 3: y += i; break;
-            case 4: x -= 3; break;
-            case 5: y = ~y; break;
-            case 6: x = steps[y & 3](x); break;
-            default: y = steps[x & 3](y); break;
+            case 0:
+                x += y;
+                break;
+            case 1:
+                y ^= x;
+                break;
+            case 2:
+                x = x << 1 | x >> 31;
+                break;
+            case 3:
+                y += i;
+                break;
+            case 4:
+                x -= 3;
+                break;
+            case 5:
+                y = ~y;
+                break;
+            case 6:
+                x = steps[y & 3](x);
+                break;
+            default:
+                y = steps[x & 3](y);
+                break;
             }
         }
     }

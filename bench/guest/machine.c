@@ -34,9 +34,7 @@ static uint8_t task_stack[4096] __attribute__((aligned(16)));
 static uint64_t idt[256];
 static uint64_t gdt[8] = {
     [1] = 0x00cf9b000000ffff, // flat code and data, rings 0 and 3
-    [2] = 0x00cf93000000ffff,
-    [3] = 0x00cffb000000ffff,
-    [4] = 0x00cff3000000ffff,
+    [2] = 0x00cf93000000ffff, [3] = 0x00cffb000000ffff, [4] = 0x00cff3000000ffff,
     [5] = 0x00009b000000ffff, // 64 KiB at 0, 16-bit, for the way to real mode
     [6] = 0x000093000000ffff,
 };
@@ -99,7 +97,8 @@ void guest_fault(void)
 static void set_gate(unsigned vector, void (*handler)(void), unsigned privilege)
 {
     uint32_t offset = (uint32_t)(uintptr_t)handler;
-    idt[vector] = (uint64_t)(offset >> 16) << 48 | (uint64_t)(0x8e00 | privilege << 13) << 32 | CODE32 << 16 | (offset & 0xffff);
+    idt[vector] =
+        (uint64_t)(offset >> 16) << 48 | (uint64_t)(0x8e00 | privilege << 13) << 32 | CODE32 << 16 | (offset & 0xffff);
 }
 
 static void set_up_tables(void)
@@ -112,7 +111,8 @@ static void set_up_tables(void)
     uint32_t task = (uint32_t)(uintptr_t)task_segment;
     task_segment[1] = (uint32_t)(uintptr_t)(task_stack + sizeof(task_stack)); // ESP0, SS0
     task_segment[2] = 0x10;
-    gdt[TASK / 8] = (uint64_t)(task >> 24) << 56 | (uint64_t)0x89 << 40 | (uint64_t)(task & 0xffffff) << 16 | (sizeof(task_segment) - 1);
+    gdt[TASK / 8] = (uint64_t)(task >> 24) << 56 | (uint64_t)0x89 << 40 | (uint64_t)(task & 0xffffff) << 16 |
+                    (sizeof(task_segment) - 1);
     struct table_pointer gdt_pointer = {sizeof(gdt) - 1, (uint32_t)(uintptr_t)gdt};
     struct table_pointer idt_pointer = {sizeof(idt) - 1, (uint32_t)(uintptr_t)idt};
     load_tables(&gdt_pointer, &idt_pointer);

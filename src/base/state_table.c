@@ -87,6 +87,7 @@ static bool write_payload(struct writer *writer, const struct state_field *field
 {
     switch (field->kind) {
     case STATE_KIND_INTEGER:
+    case STATE_KIND_BOOL:
         if (!integer_size_is_valid(field->size))
             return error_set(writer->err, "state table %s: field %s is an integer of %zu bytes", writer->table->name,
                              field->name, field->size);
@@ -180,11 +181,14 @@ static bool read_payload(struct reader *reader, const struct state_field *field,
     uint64_t value;
     switch (field->kind) {
     case STATE_KIND_INTEGER:
+    case STATE_KIND_BOOL:
         if (!integer_size_is_valid(field->size))
             return error_set(reader->err, "state table %s: field %s is an integer of %zu bytes", reader->table->name,
                              field->name, field->size);
         if (!read_number(reader, &value, (unsigned)field->size, field->name))
             return false;
+        if (field->kind == STATE_KIND_BOOL && value > 1)
+            return error_set(reader->err, "state of %s: field %s is neither 0 nor 1", reader->table->name, field->name);
         if (reader->apply)
             memcpy(at, &value, field->size);
         return true;

@@ -24,7 +24,8 @@ enum state_kind {
     STATE_KIND_INTEGER, /* size bytes, little-endian */
     STATE_KIND_BYTES,   /* size raw bytes */
     STATE_KIND_TIMER,   /* struct timer: its deadline */
-    STATE_KIND_ARRAY    /* count elements of size bytes, each described by `fields` */
+    STATE_KIND_ARRAY,   /* count elements of size bytes, each described by `fields` */
+    STATE_KIND_BOOL     /* 0 or 1: anything else would be undefined behaviour to look at, so it is refused */
 };
 
 struct state_field {
@@ -44,14 +45,18 @@ struct state_table {
     void (*loaded)(void *object);
 };
 
-#define STATE_INT(type, member) \
-    {#member, STATE_KIND_INTEGER, offsetof(type, member), sizeof(((type *)0)->member), 1, NULL}
+#define STATE_NUMBER_KIND(lvalue) _Generic((lvalue), bool: STATE_KIND_BOOL, default: STATE_KIND_INTEGER)
+/* Any integer type or bool. */
+#define STATE_INT(type, member)                                                              \
+    {#member, STATE_NUMBER_KIND(((type *)0)->member), offsetof(type, member),                \
+     sizeof(((type *)0)->member), 1, NULL}
 #define STATE_BYTES(type, member) \
     {#member, STATE_KIND_BYTES, offsetof(type, member), sizeof(((type *)0)->member), 1, NULL}
 #define STATE_TIMER(type, member) {#member, STATE_KIND_TIMER, offsetof(type, member), sizeof(struct timer), 1, NULL}
 /* An array of integers (uint8_t[..] may use STATE_BYTES). */
 #define STATE_INT_ARRAY(type, member)                                                        \
-    {#member, STATE_KIND_INTEGER, offsetof(type, member), sizeof(((type *)0)->member[0]),    \
+    {#member, STATE_NUMBER_KIND(((type *)0)->member[0]), offsetof(type, member),             \
+     sizeof(((type *)0)->member[0]),                                                         \
      sizeof(((type *)0)->member) / sizeof(((type *)0)->member[0]), NULL}
 /* An array of structures. */
 #define STATE_ARRAY(type, member, element_fields)                                            \
@@ -72,7 +77,8 @@ struct state_buffer {
 void state_buffer_init(struct state_buffer *buffer);
 void state_buffer_finish(struct state_buffer *buffer);
 bool state_save(struct state_buffer *buffer, const struct state_table *table, const void *object, struct error *err);
-/* Fails with a message naming table and field when name, version, field name or size differ. */
+/* Fails with a message naming table and field when name, version, field name or size differ; OBJECT has not changed
+ * then. Values are taken as they come but for bool: `loaded` must not believe an index or a length. */
 bool state_load(struct state_buffer *buffer, const struct state_table *table, void *object, struct error *err);
 
 #endif

@@ -56,6 +56,14 @@ always_inline void cpu_set_gpr(struct vcpu *cpu, unsigned number, unsigned size,
         cpu->state.gpr[number] = (cpu->state.gpr[number] & ~0xffull) | (uint8_t)value;
 }
 
+/* Address of what follows at BYTES behind the memory operand's beginning: wraps at the address size. */
+always_inline uint64_t callout_offset_behind(const struct callout_args *args, unsigned bytes)
+{
+    return (args->offset + bytes) & (args->address_size == 2 ? 0xffffu : 0xffffffffu);
+}
+/* A far pointer in memory: the offset first, with all its checks, then the selector. */
+bool callout_read_far_pointer(struct vcpu *cpu, const struct callout_args *args, uint64_t *offset, uint64_t *selector);
+
 /* The callouts themselves are declared from the instruction table: see cpu/instruction_table.h. */
 
 #endif

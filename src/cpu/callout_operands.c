@@ -19,3 +19,11 @@ bool callout_write_rm(struct vcpu *cpu, const struct callout_args *args, unsigne
         cpu_set_gpr(cpu, args->rm, size, value);
     return true;
 }
+
+bool callout_read_far_pointer(struct vcpu *cpu, const struct callout_args *args, uint64_t *offset, uint64_t *selector)
+{
+    unsigned size = args->operand_size;
+
+    TRY(cpu_read_data(cpu, args->segment, args->offset, size, offset));
+    return cpu_read_data(cpu, args->segment, callout_offset_behind(args, size), 2, selector);
+}

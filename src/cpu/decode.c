@@ -11,9 +11,9 @@ void decoder_init(struct decoder *decoder, const struct cpu_model *model)
     ZydisDecoderInit(&decoder->decoder16, ZYDIS_MACHINE_MODE_LEGACY_16, ZYDIS_STACK_WIDTH_16);
     ZydisDecoderInit(&decoder->decoder32, ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32);
     /* Encodings that mean something older on processors without the feature. */
-    static const ZydisDecoderMode off[] = {ZYDIS_DECODER_MODE_MPX,     ZYDIS_DECODER_MODE_CET,
-                                           ZYDIS_DECODER_MODE_LZCNT,   ZYDIS_DECODER_MODE_TZCNT,
-                                           ZYDIS_DECODER_MODE_WBNOINVD, ZYDIS_DECODER_MODE_CLDEMOTE,
+    static const ZydisDecoderMode off[] = {ZYDIS_DECODER_MODE_MPX,          ZYDIS_DECODER_MODE_CET,
+                                           ZYDIS_DECODER_MODE_LZCNT,        ZYDIS_DECODER_MODE_TZCNT,
+                                           ZYDIS_DECODER_MODE_WBNOINVD,     ZYDIS_DECODER_MODE_CLDEMOTE,
                                            ZYDIS_DECODER_MODE_AMD_BRANCHES, ZYDIS_DECODER_MODE_KNC};
     for (size_t i = 0; i < ARRAY_SIZE(off); i++) {
         ZydisDecoderEnableMode(&decoder->decoder16, off[i], ZYAN_FALSE);
@@ -92,7 +92,8 @@ static void convert_register(struct operand *to, ZydisRegister reg)
     }
 }
 
-static void convert_operand(struct operand *to, const ZydisDecodedOperand *from, uint32_t next_eip, unsigned operand_size)
+static void convert_operand(struct operand *to, const ZydisDecodedOperand *from, uint32_t next_eip,
+                            unsigned operand_size)
 {
     memset(to, 0, sizeof *to);
     to->size = (uint8_t)(from->size / 8);
@@ -186,6 +187,18 @@ static uint16_t apply_model(const struct cpu_model *model, const ZydisDecodedIns
     return row;
 }
 
+/* 8F with a ModRM.reg other than 0. For Zydis it begins an XOP instruction, of which more bytes are wanted; no model has
+ * those, and what is left is undefined by these two bytes. */
+static bool is_undefined_pop(const uint8_t *code, size_t length)
+{
+    static const uint8_t prefixes[] = {0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x66, 0x67, 0xf0, 0xf2, 0xf3};
+    size_t at = 0;
+
+    while (at < length && memchr(prefixes, code[at], sizeof prefixes))
+        at++;
+    return at + 1 < length && code[at] == 0x8f && (code[at + 1] & 0x38);
+}
+
 enum decode_status decode_instruction(const struct decoder *decoder, const uint8_t *code, size_t length, uint32_t eip,
                                       bool code32, bool real, struct decoded_instruction *out)
 {
@@ -195,9 +208,11 @@ enum decode_status decode_instruction(const struct decoder *decoder, const uint8
     ZydisDecoderContext context;
 
     memset(out, 0, sizeof *out);
-    ZyanStatus status =
-        ZydisDecoderDecodeInstruction(code32 ? &decoder->decoder32 : &decoder->decoder16, &context, code, available, &z);
+    ZyanStatus status = ZydisDecoderDecodeInstruction(code32 ? &decoder->decoder32 : &decoder->decoder16, &context,
+                                                      code, available, &z);
     if (!ZYAN_SUCCESS(status)) {
+        if (status == ZYDIS_STATUS_NO_MORE_DATA && is_undefined_pop(code, available))
+            return DECODE_UNDEFINED;
         if (status == ZYDIS_STATUS_NO_MORE_DATA)
             return length >= INSTRUCTION_MAX_LENGTH ? DECODE_TOO_LONG : DECODE_MORE;
         return status == ZYDIS_STATUS_INSTRUCTION_TOO_LONG ? DECODE_TOO_LONG : DECODE_UNDEFINED;
@@ -229,7 +244,8 @@ enum decode_status decode_instruction(const struct decoder *decoder, const uint8
         convert_operand(&out->operands[i], &operands[i], eip + z.length, out->operand_size);
     /* String sources and XLAT's table are hidden operands; engines need their segment. */
     for (unsigned i = count; i < z.operand_count && count < ARRAY_SIZE(out->operands); i++) {
-        unsigned base = operands[i].type == ZYDIS_OPERAND_TYPE_MEMORY ? address_register(operands[i].mem.base) : GPR_ZERO;
+        unsigned base =
+            operands[i].type == ZYDIS_OPERAND_TYPE_MEMORY ? address_register(operands[i].mem.base) : GPR_ZERO;
 
         if (base == GPR_SI || (base == GPR_BX && z.mnemonic == ZYDIS_MNEMONIC_XLAT))
             convert_operand(&out->operands[count++], &operands[i], 0, 4);

@@ -6,8 +6,8 @@
 #include <string.h>
 
 /* FXRSTOR loads the XMM registers too. */
-#define XMM_REGISTERS                                                                                        \
-    "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", \
+#define XMM_REGISTERS                                                                                                  \
+    "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12",         \
         "xmm13", "xmm14", "xmm15"
 
 static uint32_t host_get_mxcsr(void)

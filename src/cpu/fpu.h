@@ -15,6 +15,7 @@
 #define X87_OE 0x0008u
 #define X87_UE 0x0010u
 #define X87_ES 0x0080u
+#define X87_TOP 0x3800u
 #define X87_B 0x8000u
 #define X87_FCW_INIT 0x037f
 #define MXCSR_INIT 0x1f80u

@@ -20,8 +20,8 @@ struct host_save {
 static_assert(sizeof(struct host_environment) == 28 && sizeof(struct host_save) == 108, "as the host writes them");
 
 #define ENVIRONMENT_SIZE(args) ((args)->operand_size == 2 ? 14u : 28u)
-#define SAVED_REGISTERS_SIZE 80u
-#define FOP_MASK 0x7ffu
+#define SAVED_REGISTERS_SIZE   80u
+#define FOP_MASK               0x7ffu
 
 /* #NM, and for instructions that wait, #MF or what CR0.NE = 0 puts in its place. */
 static bool check_available(struct vcpu *cpu)
@@ -147,30 +147,129 @@ static bool leave(struct vcpu *cpu, bool was_resident, bool result)
     return result;
 }
 
-/* Memory checks that must precede any change: limit and type, #AC, paging. */
-static bool check_operand(struct vcpu *cpu, const struct callout_args *args, unsigned size, unsigned alignment,
-                          enum mmu_access access)
+/* ---- operands in memory ----
+ *
+ * The environment and the registers are accessed in parts, whose addresses wrap singly at 16 bits. What faults lead to
+ * shows in which order processors look at them: FNSTENV and its kind at the first part, then at the last byte, FXSAVE
+ * and FXRSTOR the other way round, then both at the rest. */
+
+struct long_operand {
+    const struct callout_args *args;
+    unsigned size;
+    unsigned environment; /* length of the parts of operand size at the beginning */
+    unsigned stride;      /* from register to register behind them */
+};
+
+static unsigned part_size(const struct long_operand *o, unsigned at)
 {
+    if (at < o->environment)
+        return o->args->operand_size;
+    return (at - o->environment) % o->stride ? o->stride - 8 : 8;
+}
+
+static struct long_operand environment_operand(const struct callout_args *args, unsigned registers_size)
+{
+    unsigned environment = ENVIRONMENT_SIZE(args);
+
+    return (struct long_operand){args, environment + registers_size, environment, 10};
+}
+
+static bool wraps(const struct long_operand *o)
+{
+    return o->args->address_size == 2 && o->args->offset + o->size > 0x10000;
+}
+
+static bool check_part(struct vcpu *cpu, const struct long_operand *o, unsigned at, unsigned size,
+                       enum mmu_access access)
+{
+    return cpu_probe_data(cpu, o->args->segment, callout_offset_behind(o->args, at), size, access);
+}
+
+/* Operands that wrap are checked part by part as they are accessed: what is done until one faults stays done. */
+static bool check_rest(struct vcpu *cpu, const struct long_operand *o, enum mmu_access access)
+{
+    return wraps(o) || check_part(cpu, o, 0, o->size, access);
+}
+
+/* Returns how many bytes were read before a fault. */
+static unsigned read_operand(struct vcpu *cpu, const struct long_operand *o, uint8_t *to)
+{
+    unsigned segment = o->args->segment;
+
+    if (!wraps(o))
+        return cpu_read_data_bytes(cpu, segment, o->args->offset, to, o->size) ? o->size : 0;
+    for (unsigned at = 0; at < o->size; at += part_size(o, at))
+        if (!cpu_read_data_bytes(cpu, segment, callout_offset_behind(o->args, at), to + at, part_size(o, at)))
+            return at;
+    return o->size;
+}
+
+static bool write_operand(struct vcpu *cpu, const struct long_operand *o, const uint8_t *from)
+{
+    unsigned segment = o->args->segment;
+
+    if (!wraps(o))
+        return cpu_write_data_bytes(cpu, segment, o->args->offset, from, o->size);
+    for (unsigned at = 0; at < o->size; at += part_size(o, at))
+        TRY(cpu_write_data_bytes(cpu, segment, callout_offset_behind(o->args, at), from + at, part_size(o, at)));
+    return true;
+}
+
+/* Memory checks that must precede any change: limit and type, #AC, paging. */
+static bool check_operand(struct vcpu *cpu, const struct long_operand *o, enum mmu_access access)
+{
+    const struct callout_args *args = o->args;
+    unsigned size = args->operand_size;
     uint64_t linear;
 
     TRY(access == MMU_WRITE ? cpu_check_segment_write(cpu, args->segment, args->offset, size, &linear)
                             : cpu_check_segment_read(cpu, args->segment, args->offset, size, &linear));
-    TRY(check_alignment(cpu, linear, alignment));
-    return cpu_probe_data(cpu, args->segment, args->offset, size, access);
+    TRY(check_alignment(cpu, linear, size));
+    return check_part(cpu, o, 0, size, access) && check_part(cpu, o, o->size - 1, 1, access) &&
+           check_rest(cpu, o, access);
+}
+
+/* FLDENV or FRSTOR met a fault behind the first GOT bytes: the status and tag words and the registers that were read
+ * are loaded. */
+static bool load_partially(struct vcpu *cpu, const struct long_operand *o, const uint8_t *memory, unsigned got)
+{
+    unsigned word = o->args->operand_size;
+    struct host_save host;
+    uint16_t value;
+
+    if (got < 2 * word)
+        return false;
+    bool was_resident = become_resident(cpu);
+    __asm__ volatile("fnstenv %0" : "=m"(host.environment)); /* masks all exceptions */
+    memcpy(&value, memory + word, 2);
+    host.environment.fsw = value;
+    if (got >= 3 * word) {
+        memcpy(&value, memory + 2 * word, 2);
+        host.environment.ftw = value;
+    }
+    __asm__ volatile("fldenv %0" : : "m"(host.environment));
+    if (got > o->environment) {
+        __asm__ volatile("fnsave %0" : "=m"(host));
+        for (unsigned at = 0; o->environment + at + 10 <= got; at += 10)
+            memcpy(host.st + at, memory + o->environment + at, 10);
+        __asm__ volatile("frstor %0" : : "m"(host));
+    }
+    cpu_fpu_update_error_line(cpu);
+    return leave(cpu, was_resident, false);
 }
 
 bool callout_fnstenv(struct vcpu *cpu, const struct callout_args *args)
 {
     struct host_environment host;
     uint8_t memory[28];
-    unsigned size = ENVIRONMENT_SIZE(args);
+    const struct long_operand operand = environment_operand(args, 0);
 
     TRY(check_available(cpu));
-    TRY(check_operand(cpu, args, size, args->operand_size, MMU_WRITE));
+    TRY(check_operand(cpu, &operand, MMU_WRITE));
     bool was_resident = become_resident(cpu);
     __asm__ volatile("fnstenv %0" : "=m"(host)); /* masks all exceptions */
     environment_to_memory(cpu, args, &host, memory);
-    bool done = cpu_write_data_bytes(cpu, args->segment, args->offset, memory, size);
+    bool done = write_operand(cpu, &operand, memory);
     if (!done)
         __asm__ volatile("fldenv %0" : : "m"(host));
     cpu_fpu_update_error_line(cpu);
@@ -181,15 +280,15 @@ bool callout_fnsave(struct vcpu *cpu, const struct callout_args *args)
 {
     struct host_save host;
     uint8_t memory[108];
-    unsigned size = ENVIRONMENT_SIZE(args);
+    const struct long_operand operand = environment_operand(args, SAVED_REGISTERS_SIZE);
 
     TRY(check_available(cpu));
-    TRY(check_operand(cpu, args, size + SAVED_REGISTERS_SIZE, args->operand_size, MMU_WRITE));
+    TRY(check_operand(cpu, &operand, MMU_WRITE));
     bool was_resident = become_resident(cpu);
     __asm__ volatile("fnsave %0" : "=m"(host)); /* and FNINIT */
     environment_to_memory(cpu, args, &host.environment, memory);
-    memcpy(memory + size, host.st, sizeof host.st);
-    bool done = cpu_write_data_bytes(cpu, args->segment, args->offset, memory, size + SAVED_REGISTERS_SIZE);
+    memcpy(memory + operand.environment, host.st, sizeof host.st);
+    bool done = write_operand(cpu, &operand, memory);
     if (done) {
         struct x87_state *x87 = &cpu->state.x87;
 
@@ -206,15 +305,17 @@ bool callout_fldenv(struct vcpu *cpu, const struct callout_args *args)
 {
     struct host_environment host;
     uint8_t memory[28];
-    unsigned size = ENVIRONMENT_SIZE(args);
+    const struct long_operand operand = environment_operand(args, 0);
     bool again;
 
     TRY(check_available(cpu));
     TRY(check_pending(cpu, &again));
     if (again)
         return true;
-    TRY(check_operand(cpu, args, size, args->operand_size, MMU_READ));
-    TRY(cpu_read_data_bytes(cpu, args->segment, args->offset, memory, size));
+    TRY(check_operand(cpu, &operand, MMU_READ));
+    unsigned got = read_operand(cpu, &operand, memory);
+    if (got < operand.size)
+        return load_partially(cpu, &operand, memory, got);
     bool was_resident = become_resident(cpu);
     environment_from_memory(cpu, args, memory, &host);
     __asm__ volatile("fnclex; fldenv %0" : : "m"(host)); /* FLDENV waits; what was pending has been dealt with */
@@ -226,18 +327,20 @@ bool callout_frstor(struct vcpu *cpu, const struct callout_args *args)
 {
     struct host_save host;
     uint8_t memory[108];
-    unsigned size = ENVIRONMENT_SIZE(args);
+    const struct long_operand operand = environment_operand(args, SAVED_REGISTERS_SIZE);
     bool again;
 
     TRY(check_available(cpu));
     TRY(check_pending(cpu, &again));
     if (again)
         return true;
-    TRY(check_operand(cpu, args, size + SAVED_REGISTERS_SIZE, args->operand_size, MMU_READ));
-    TRY(cpu_read_data_bytes(cpu, args->segment, args->offset, memory, size + SAVED_REGISTERS_SIZE));
+    TRY(check_operand(cpu, &operand, MMU_READ));
+    unsigned got = read_operand(cpu, &operand, memory);
+    if (got < operand.size)
+        return load_partially(cpu, &operand, memory, got);
     bool was_resident = become_resident(cpu);
     environment_from_memory(cpu, args, memory, &host.environment);
-    memcpy(host.st, memory + size, sizeof host.st);
+    memcpy(host.st, memory + operand.environment, sizeof host.st);
     __asm__ volatile("fnclex; frstor %0" : : "m"(host));
     cpu_fpu_update_error_line(cpu);
     return leave(cpu, was_resident, true);
@@ -246,19 +349,18 @@ bool callout_frstor(struct vcpu *cpu, const struct callout_args *args)
 /* ---- FXSAVE, FXRSTOR: Intel SDM vol. 1, 10.5 ---- */
 
 /* Operands off a 16-byte boundary are #GP(0); with alignment checking in force processors give #AC to
- * those off a 4-byte boundary. */
-static bool check_fxsave_operand(struct vcpu *cpu, const struct callout_args *args, enum mmu_access access)
+ * those off a 4-byte boundary. Both come behind the limit and before the segment's type. */
+static bool check_fxsave_operand(struct vcpu *cpu, const struct long_operand *o, enum mmu_access access)
 {
+    const struct callout_args *args = o->args;
     uint64_t linear;
 
     TRY(check_available(cpu));
-    TRY(access == MMU_WRITE
-            ? cpu_check_segment_write(cpu, args->segment, args->offset, sizeof(struct fxsave_image), &linear)
-            : cpu_check_segment_read(cpu, args->segment, args->offset, sizeof(struct fxsave_image), &linear));
+    TRY(cpu_check_segment_limit(cpu, args->segment, args->offset, 4, &linear));
     TRY(check_alignment(cpu, linear, 4));
     if (linear & 15)
         return cpu_raise_error(cpu, EXC_GP, 0);
-    return cpu_probe_data(cpu, args->segment, args->offset, sizeof(struct fxsave_image), access);
+    return check_part(cpu, o, o->size - 1, 1, access) && check_rest(cpu, o, access);
 }
 
 static bool has_xmm(const struct vcpu *cpu)
@@ -270,8 +372,9 @@ bool callout_fxsave(struct vcpu *cpu, const struct callout_args *args)
 {
     const struct x87_state *x87 = &cpu->state.x87;
     struct fxsave_image image;
+    const struct long_operand checked = {args, sizeof image, 0, 16};
 
-    TRY(check_fxsave_operand(cpu, args, MMU_WRITE));
+    TRY(check_fxsave_operand(cpu, &checked, MMU_WRITE));
     bool was_resident = become_resident(cpu);
     fxsave_from_host(&image);
     leave(cpu, was_resident, true);
@@ -288,8 +391,8 @@ bool callout_fxsave(struct vcpu *cpu, const struct callout_args *args)
         image.mxcsr = 0;
     memcpy(image.xmm, cpu->state.xmm, 8 * sizeof image.xmm[0]);
     /* Without OSFXSR the XMM part stays as it is; what lies behind XMM7 is never written. */
-    return cpu_write_data_bytes(cpu, args->segment, args->offset, &image,
-                                has_xmm(cpu) ? FXSAVE_XMM_END : FXSAVE_X87_END);
+    const struct long_operand written = {args, has_xmm(cpu) ? FXSAVE_XMM_END : FXSAVE_X87_END, 0, 16};
+    return write_operand(cpu, &written, (const uint8_t *)&image);
 }
 
 bool callout_fxrstor(struct vcpu *cpu, const struct callout_args *args)
@@ -297,10 +400,13 @@ bool callout_fxrstor(struct vcpu *cpu, const struct callout_args *args)
     struct x87_state *x87 = &cpu->state.x87;
     struct fxsave_image image;
     bool xmm = has_xmm(cpu);
+    const struct long_operand checked = {args, sizeof image, 0, 16};
+    const struct long_operand wanted = {args, xmm ? FXSAVE_XMM_END : FXSAVE_X87_END, 0, 16};
 
-    TRY(check_fxsave_operand(cpu, args, MMU_READ));
+    TRY(check_fxsave_operand(cpu, &checked, MMU_READ));
     memset(&image, 0, sizeof image);
-    TRY(cpu_read_data_bytes(cpu, args->segment, args->offset, &image, xmm ? FXSAVE_XMM_END : FXSAVE_X87_END));
+    if (read_operand(cpu, &wanted, (uint8_t *)&image) < wanted.size)
+        return false;
     if (xmm && (image.mxcsr & ~cpu->model->mxcsr_mask))
         return cpu_raise_error(cpu, EXC_GP, 0);
 
@@ -317,7 +423,7 @@ bool callout_fxrstor(struct vcpu *cpu, const struct callout_args *args)
     image.fip = image.fdp = 0;
     image.fop = image.fcs = image.fds = 0;
     /* The error summary follows from flags and masks; the host must not see one that contradicts them. */
-    image.fsw &= (uint16_t)~(X87_ES | X87_B);
+    image.fsw &= (uint16_t) ~(X87_ES | X87_B);
     if (image.fsw & ~image.fcw & X87_EXCEPTIONS)
         image.fsw |= X87_ES | X87_B;
     for (unsigned i = 0; i < 8; i++)

@@ -39,12 +39,12 @@ bool callout_mov_from_segment(struct vcpu *cpu, const struct callout_args *args)
     return store_selector(cpu, args, cpu->state.segment[args->reg].selector);
 }
 
-/* With a 32-bit operand ESP moves by 4 but only the selector's 16 bits are written. */
+/* With a 32-bit operand ESP moves by 4, but only the selector's 16 bits are written (Intel SDM vol. 2, PUSH) and only
+ * they are checked against the limit. */
 bool callout_push_segment(struct vcpu *cpu, const struct callout_args *args)
 {
-    uint64_t at = (cpu->state.gpr[GPR_SP] - args->operand_size) & cpu_stack_mask(cpu), linear;
+    uint64_t at = (cpu->state.gpr[GPR_SP] - args->operand_size) & cpu_stack_mask(cpu);
 
-    TRY(cpu_check_segment_write(cpu, SEG_SS, at, args->operand_size, &linear));
     TRY(cpu_write_data(cpu, SEG_SS, at, 2, cpu->state.segment[args->reg].selector));
     cpu_adjust_stack(cpu, -(int64_t)args->operand_size);
     return true;
@@ -52,9 +52,8 @@ bool callout_push_segment(struct vcpu *cpu, const struct callout_args *args)
 
 bool callout_pop_segment(struct vcpu *cpu, const struct callout_args *args)
 {
-    uint64_t mask = cpu_stack_mask(cpu), sp = cpu->state.gpr[GPR_SP], linear, selector;
+    uint64_t mask = cpu_stack_mask(cpu), sp = cpu->state.gpr[GPR_SP], selector;
 
-    TRY(cpu_check_segment_read(cpu, SEG_SS, sp & mask, args->operand_size, &linear));
     TRY(cpu_read_data(cpu, SEG_SS, sp & mask, 2, &selector));
     TRY(cpu_load_segment(cpu, args->reg, (uint16_t)selector));
     /* The pop is on the stack as it was, which POP SS has just replaced. */
@@ -82,13 +81,11 @@ static unsigned segment_of_far_load(uint16_t row)
 bool callout_load_far_pointer(struct vcpu *cpu, const struct callout_args *args)
 {
     unsigned size = args->operand_size;
-    uint64_t offset, selector, linear;
+    uint64_t offset, selector;
 
     if (!args->memory)
         return cpu_raise(cpu, EXC_UD);
-    TRY(cpu_check_segment_read(cpu, args->segment, args->offset, size + 2, &linear));
-    TRY(cpu_read_data(cpu, args->segment, args->offset, size, &offset));
-    TRY(cpu_read_data(cpu, args->segment, args->offset + size, 2, &selector));
+    TRY(callout_read_far_pointer(cpu, args, &offset, &selector));
     TRY(cpu_load_segment(cpu, segment_of_far_load(args->row), (uint16_t)selector));
     cpu_set_gpr(cpu, args->reg, size, offset);
     return true;
@@ -198,8 +195,9 @@ bool callout_lar(struct vcpu *cpu, const struct callout_args *args)
     bool accessible;
 
     TRY(examine_for_load(cpu, args, TYPES_FOR_LAR, &d, &accessible));
+    /* Bits 19:16, the limit's, are undefined by the manual; processors leave them in. */
     if (accessible)
-        cpu_set_gpr(cpu, args->reg, args->operand_size, d.high & 0x00f0ff00);
+        cpu_set_gpr(cpu, args->reg, args->operand_size, d.high & 0x00ffff00);
     return true;
 }
 

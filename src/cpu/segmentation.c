@@ -99,3 +99,10 @@ bool cpu_check_segment_write(struct vcpu *cpu, unsigned seg, uint64_t offset, un
         writable = true;
     return check_segment(cpu, seg, offset, size, usable && writable, linear);
 }
+
+bool cpu_check_segment_limit(struct vcpu *cpu, unsigned seg, uint64_t offset, unsigned size, uint64_t *linear)
+{
+    bool usable = (cpu->state.segment[seg].attributes & (SEGMENT_P | SEGMENT_S)) == (SEGMENT_P | SEGMENT_S);
+
+    return check_segment(cpu, seg, (uint32_t)offset, size, usable, linear);
+}

@@ -10,8 +10,8 @@ struct descriptor {
     uint32_t low, high;
 };
 
-#define SELECTOR_RPL(s) ((s)&3)
-#define SELECTOR_TI 4u
+#define SELECTOR_RPL(s)   ((s)&3)
+#define SELECTOR_TI       4u
 #define SELECTOR_ERROR(s) ((uint32_t)(s)&0xfffc)
 
 /* Reads the descriptor SELECTOR names from GDT or LDT. Raises EXCEPTION(selector) when it is outside the
@@ -36,6 +36,9 @@ bool cpu_load_tr(struct vcpu *cpu, uint16_t selector);
  * #SS(0) for SEG_SS, #GP(0) else. */
 bool cpu_check_segment_read(struct vcpu *cpu, unsigned seg, uint64_t offset, unsigned size, uint64_t *linear);
 bool cpu_check_segment_write(struct vcpu *cpu, unsigned seg, uint64_t offset, unsigned size, uint64_t *linear);
+/* The limit alone (and that the segment is there): CLFLUSH may name execute-only segments, and some instructions look
+ * at the type later. */
+bool cpu_check_segment_limit(struct vcpu *cpu, unsigned seg, uint64_t offset, unsigned size, uint64_t *linear);
 
 /* Data accesses by segment and offset (segment checks, paging, #AC by the mmu). SIZE 1, 2, 4, 8. */
 bool cpu_read_data(struct vcpu *cpu, unsigned seg, uint64_t offset, unsigned size, uint64_t *value);

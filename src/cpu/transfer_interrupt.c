@@ -28,21 +28,34 @@ bool callout_into(struct vcpu *cpu, const struct callout_args *args)
 
 bool callout_icebp(struct vcpu *cpu, const struct callout_args *args)
 {
-    return software_interrupt(cpu, EXC_DB, INTERRUPT_ICEBP);
+    uint32_t held = cpu->pending_debug;
+
+    TRY(software_interrupt(cpu, EXC_DB, INTERRUPT_ICEBP));
+    /* What MOV SS held back becomes part of this very #DB: there is no second one. */
+    if (held) {
+        cpu->state.dr[6] = (cpu->state.dr[6] & ~(uint64_t)0xf) | held;
+        cpu->pending_debug &= ~held;
+    }
+    return true;
+}
+
+static int64_t sign_extend(uint64_t value, unsigned size)
+{
+    return size == 2 ? (int16_t)value : (int32_t)value;
 }
 
 bool callout_bound(struct vcpu *cpu, const struct callout_args *args)
 {
     unsigned size = args->operand_size;
-    uint64_t lower, upper, linear;
+    uint64_t lower, upper;
 
     if (!args->memory)
         return cpu_raise(cpu, EXC_UD);
-    TRY(cpu_check_segment_read(cpu, args->segment, args->offset, 2 * size, &linear));
+    int64_t index = sign_extend(cpu_get_gpr(cpu, args->reg, size), size);
+    /* An index below the lower bound is #BR before the upper bound is looked at. */
     TRY(cpu_read_data(cpu, args->segment, args->offset, size, &lower));
-    TRY(cpu_read_data(cpu, args->segment, args->offset + size, size, &upper));
-    uint64_t index = cpu_get_gpr(cpu, args->reg, size);
-    bool outside = size == 2 ? (int16_t)index < (int16_t)lower || (int16_t)index > (int16_t)upper
-                             : (int32_t)index < (int32_t)lower || (int32_t)index > (int32_t)upper;
-    return !outside || cpu_raise(cpu, EXC_BR);
+    if (index < sign_extend(lower, size))
+        return cpu_raise(cpu, EXC_BR);
+    TRY(cpu_read_data(cpu, args->segment, callout_offset_behind(args, size), size, &upper));
+    return index <= sign_extend(upper, size) || cpu_raise(cpu, EXC_BR);
 }

@@ -15,9 +15,10 @@ static bool read_frame(struct vcpu *cpu, unsigned size, struct popped_frame *fra
 {
     uint64_t rip, selector, eflags;
 
-    TRY(cpu_peek_stack(cpu, 0, size, &rip));
-    TRY(cpu_peek_stack(cpu, size, size, &selector));
+    /* From the top down, which decides what CR2 names; of the selector only its own 16 bits. */
     TRY(cpu_peek_stack(cpu, 2 * size, size, &eflags));
+    TRY(cpu_peek_stack(cpu, size, 2, &selector));
+    TRY(cpu_peek_stack(cpu, 0, size, &rip));
     *frame = (struct popped_frame){.rip = (uint32_t)rip, .selector = (uint16_t)selector, .eflags = (uint32_t)eflags};
     return true;
 }

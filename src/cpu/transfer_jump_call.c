@@ -27,36 +27,36 @@ static bool raise_np(struct vcpu *cpu, uint16_t selector)
 static bool read_target(struct vcpu *cpu, struct far_transfer *t)
 {
     const struct callout_args *args = t->args;
-    uint64_t offset = args->immediate, selector = args->selector, linear;
+    uint64_t offset = args->immediate, selector = args->selector;
 
-    if (args->memory) {
-        TRY(cpu_check_segment_read(cpu, args->segment, args->offset, args->operand_size + 2u, &linear));
-        TRY(cpu_read_data(cpu, args->segment, args->offset, args->operand_size, &offset));
-        TRY(cpu_read_data(cpu, args->segment, args->offset + args->operand_size, 2, &selector));
-    }
+    if (args->memory)
+        TRY(callout_read_far_pointer(cpu, args, &offset, &selector));
     t->selector = (uint16_t)selector;
     t->offset = args->operand_size == 2 ? (uint16_t)offset : (uint32_t)offset;
     return true;
+}
+
+/* CS and EIP of a call that keeps its stack. Each is in memory before the next step, and stays there when that faults
+ * (the second push, or the target's offset against the limit); (E)SP is the caller's to move. */
+static bool write_return_address(struct vcpu *cpu, unsigned item_size)
+{
+    uint64_t mask = cpu_stack_mask(cpu), sp = cpu->state.gpr[GPR_SP];
+
+    TRY(cpu_write_data(cpu, SEG_SS, (sp - item_size) & mask, item_size, cpu->state.segment[SEG_CS].selector));
+    return cpu_write_data(cpu, SEG_SS, (sp - 2 * item_size) & mask, item_size, cpu->next_rip);
 }
 
 /* ---- real and virtual-8086 mode ---- */
 
 static bool transfer_real(struct vcpu *cpu, const struct far_transfer *t)
 {
-    struct stack_frame frame;
+    unsigned item_size = t->args->operand_size;
 
-    stack_frame_begin_here(cpu, &frame, t->args->operand_size);
-    if (t->is_call) {
-        stack_frame_add(&frame, cpu->state.segment[SEG_CS].selector);
-        stack_frame_add(&frame, (uint32_t)cpu->next_rip);
-        TRY(stack_frame_check_limits(cpu, &frame));
-    }
+    if (t->is_call)
+        TRY(write_return_address(cpu, item_size));
     TRY(transfer_check_rip(cpu, &cpu->state.segment[SEG_CS], t->offset)); /* the limit outlives the load */
-    if (t->is_call) {
-        TRY(stack_frame_probe(cpu, &frame));
-        TRY(stack_frame_write(cpu, &frame));
-        cpu->state.gpr[GPR_SP] = stack_frame_result(&frame, cpu->state.gpr[GPR_SP]);
-    }
+    if (t->is_call)
+        cpu_adjust_stack(cpu, -2 * (int64_t)item_size);
     cpu_load_segment_real(cpu, SEG_CS, t->selector);
     cpu->next_rip = t->offset;
     cpu_update_mode(cpu);
@@ -69,22 +69,12 @@ static bool transfer_real(struct vcpu *cpu, const struct far_transfer *t)
 static bool enter_same_privilege(struct vcpu *cpu, const struct far_transfer *t, struct new_segment *code, uint32_t rip,
                                  unsigned item_size)
 {
-    struct stack_frame frame;
-
-    stack_frame_begin_here(cpu, &frame, item_size);
-    if (t->is_call) {
-        stack_frame_add(&frame, cpu->state.segment[SEG_CS].selector);
-        stack_frame_add(&frame, (uint32_t)cpu->next_rip);
-        TRY(stack_frame_check_limits(cpu, &frame));
-    }
+    TRY(transfer_accept_segment(cpu, code));
+    if (t->is_call)
+        TRY(write_return_address(cpu, item_size));
     TRY(transfer_check_rip(cpu, &code->segment, rip));
     if (t->is_call)
-        TRY(stack_frame_probe(cpu, &frame));
-    TRY(transfer_accept_segment(cpu, code));
-    if (t->is_call) {
-        TRY(stack_frame_write(cpu, &frame));
-        cpu->state.gpr[GPR_SP] = stack_frame_result(&frame, cpu->state.gpr[GPR_SP]);
-    }
+        cpu_adjust_stack(cpu, -2 * (int64_t)item_size);
     transfer_set_code(cpu, code, cpu_cpl(cpu));
     cpu->next_rip = rip;
     cpu_update_mode(cpu);

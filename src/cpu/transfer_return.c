@@ -45,8 +45,9 @@ bool callout_ret_far(struct vcpu *cpu, const struct callout_args *args)
     unsigned size = args->operand_size;
     uint64_t rip, selector;
 
+    /* The selector is read first, and only its own 16 bits. */
+    TRY(cpu_peek_stack(cpu, size, 2, &selector));
     TRY(cpu_peek_stack(cpu, 0, size, &rip));
-    TRY(cpu_peek_stack(cpu, size, size, &selector)); /* a 32-bit pop whose upper half is discarded */
     if (cpu_in_protected_mode(cpu))
         return return_protected(cpu, args, (uint32_t)rip, (uint16_t)selector);
 

@@ -17,7 +17,7 @@ struct char_port {
     /* Device side, set by the device: how many bytes it can take now, and here they are. */
     size_t (*can_receive)(void *device);
     void (*receive)(void *device, const uint8_t *data, size_t length);
-    void (*writable)(void *device); /* may be NULL */
+    void (*writable)(void *device);      /* may be NULL */
     void (*receive_break)(void *device); /* may be NULL */
     void *device;
 };

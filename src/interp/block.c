@@ -100,10 +100,7 @@ static void refresh_code_lines(struct interp *interp, uint64_t page)
 
     for (struct block *b = interp->page_blocks[page]; b; b = *next_on_page(b, page))
         lines |= b->cover[b->cover[0].page == page ? 0 : 1].lines;
-    if (lines)
-        memory->code_lines[page] = lines;
-    else
-        memory_clear_code(memory, page);
+    memory->code_lines[page] = lines; /* 0: memory_page_written() forgets the page in time */
 }
 
 static void kill_block(struct interp *interp, struct block *block)

@@ -42,7 +42,8 @@ struct block {
     uint8_t count;          /* instructions */
     bool dead;
     bool crosses;           /* into a second page */
-    bool interrupts;        /* single: INT n, INT3, INTO, ICEBP */
+    bool interrupts;        /* single: INT n, INT3, ICEBP */
+    bool interrupts_on_overflow; /* single: INTO */
     uint16_t op_count;
     uint64_t second_entry;  /* crosses: execute TLB entry of the second page */
     struct block *hash_next;
@@ -80,6 +81,7 @@ struct interp {
     } posted[INTERP_POSTED_WRITES];
     struct block *uncached;    /* block of code outside RAM and ROM: run once, then forgotten */
     int64_t accounted_budget; /* cpu->budget as of the last interp_account() */
+    bool repeating; /* a REP left between iterations, with RF set for whoever interrupts it */
     /* Debugger */
     uint32_t *breakpoints;
     size_t breakpoint_count;

@@ -8,23 +8,41 @@
 static bool check_operand(struct vcpu *cpu, const struct op *op, uint32_t offset, unsigned size,
                           enum fpu_alignment alignment, bool write)
 {
+    /* Processors look at strict alignment before the limit: #GP(0) for a stack operand that violates both. */
+    if (alignment == ALIGN_STRICT && ((cpu->state.segment[op->segment].base + offset) & 15))
+        return cpu_raise_error(cpu, EXC_GP, 0);
     struct mmu_result linear = interp_check_segment(cpu, op->segment, offset, size, write);
 
     if (!linear.ok)
         return false;
     if (!(linear.value & ((unsigned)alignment - 1)))
         return true;
-    if (alignment == ALIGN_STRICT)
-        return cpu_raise_error(cpu, EXC_GP, 0);
     return cpu->mmu.alignment_check ? cpu_raise_error(cpu, EXC_AC, 0) : true;
+}
+
+static uint32_t offset_behind(uint32_t offset, unsigned bytes, enum ea_form form)
+{
+    return form == EA_SEG16 ? (uint16_t)(offset + bytes) : offset + bytes;
 }
 
 bool fpu_fetch(struct vcpu *cpu, const struct op *op, enum ea_form form, unsigned size, enum fpu_alignment alignment)
 {
     uint32_t offset = op_offset(cpu, op, form);
 
+    if (size == 10)
+        return check_operand(cpu, op, offset, 8, alignment, false) &&
+               cpu_read_data_bytes(cpu, op->segment, offset, cpu->fpu_scratch, 8) &&
+               cpu_read_data_bytes(cpu, op->segment, offset_behind(offset, 8, form), cpu->fpu_scratch + 8, 2);
     return check_operand(cpu, op, offset, size, alignment, false) &&
            cpu_read_data_bytes(cpu, op->segment, offset, cpu->fpu_scratch, size);
+}
+
+bool fpu_touch(struct vcpu *cpu, const struct op *op, enum ea_form form)
+{
+    uint64_t linear;
+
+    return cpu_check_segment_limit(cpu, op->segment, op_offset(cpu, op, form), 1, &linear) &&
+           (mmu_probe(&cpu->mmu, linear, 1, MMU_READ) || cpu_raise_memory_fault(cpu));
 }
 
 bool fpu_prepare_store(struct vcpu *cpu, const struct op *op, enum ea_form form, unsigned size,
@@ -41,6 +59,10 @@ bool fpu_store(struct vcpu *cpu, const struct op *op, enum ea_form form, const v
 {
     uint32_t offset = op_offset(cpu, op, form);
 
+    if (size == 10)
+        return check_operand(cpu, op, offset, 8, alignment, true) &&
+               cpu_write_data_bytes(cpu, op->segment, offset, from, 8) &&
+               cpu_write_data_bytes(cpu, op->segment, offset_behind(offset, 8, form), (const uint8_t *)from + 8, 2);
     return check_operand(cpu, op, offset, size, alignment, true) &&
            cpu_write_data_bytes(cpu, op->segment, offset, from, size);
 }
@@ -50,10 +72,17 @@ bool fpu_store_masked(struct vcpu *cpu, const struct op *op, enum ea_form form, 
 {
     uint32_t offset = op_offset(cpu, op, form);
 
-    if (!fpu_prepare_store(cpu, op, form, size, ALIGN_NONE))
-        return false;
+    /* Two operands of 8 bytes, of which processors look at the upper one first, as CR2 shows. */
+    for (unsigned at = size; at; at -= 8) {
+        uint32_t half = offset_behind(offset, at - 8, form);
+
+        if (!check_operand(cpu, op, half, 8, ALIGN_CHECK_8, true) ||
+            !cpu_probe_data(cpu, op->segment, half, 8, MMU_WRITE))
+            return false;
+    }
     for (unsigned i = 0; i < size; i++)
-        if ((mask[i] & 0x80) && !cpu_write_data(cpu, op->segment, offset + i, 1, data[i]))
+        if ((mask[i] & 0x80) &&
+            !cpu_write_data(cpu, op->segment, offset_behind(offset, i & 8, form) + (i & 7), 1, data[i]))
             return false;
     return true;
 }

@@ -39,6 +39,8 @@ always_inline uint8_t *fpu_pointer(uint64_t *table, uint64_t linear, unsigned si
 
 /* The careful way. Reads OP's memory operand into cpu->fpu_scratch after all checks; false: interp_fault(). */
 bool fpu_fetch(struct vcpu *cpu, const struct op *op, enum ea_form form, unsigned size, enum fpu_alignment alignment);
+/* CLFLUSH's checks of a byte: a load's, but execute-only segments may be named. */
+bool fpu_touch(struct vcpu *cpu, const struct op *op, enum ea_form form);
 /* All checks of a store; nothing is written. */
 bool fpu_prepare_store(struct vcpu *cpu, const struct op *op, enum ea_form form, unsigned size,
                        enum fpu_alignment alignment);
@@ -46,7 +48,7 @@ bool fpu_prepare_store(struct vcpu *cpu, const struct op *op, enum ea_form form,
 bool fpu_store(struct vcpu *cpu, const struct op *op, enum ea_form form, const void *from, unsigned size,
                enum fpu_alignment alignment);
 
-/* MASKMOVQ, MASKMOVDQU: checks SIZE bytes, then writes those whose mask byte has bit 7 set. */
+/* MASKMOVQ, MASKMOVDQU: checks SIZE bytes (8 or 16), then writes those whose mask byte has bit 7 set. */
 bool fpu_store_masked(struct vcpu *cpu, const struct op *op, enum ea_form form, const uint8_t *data,
                       const uint8_t *mask, unsigned size);
 

@@ -128,9 +128,10 @@ void lower_callout_to(struct lowering *l, callout_fn function, bool ends_block)
             lower_address(l, &l->insn->operands[i]);
     l->op->pointer = callout;
     l->op->handler = ends_block ? callout_end_handler : callout_handler;
-    if ((l->mode & MODE_SINGLE) &&
-        (l->insn->row == ROW_INT || l->insn->row == ROW_INT3 || l->insn->row == ROW_INTO || l->insn->row == ROW_INT1))
-        l->block->interrupts = true;
+    if (l->mode & MODE_SINGLE) {
+        l->block->interrupts = l->insn->row == ROW_INT || l->insn->row == ROW_INT3 || l->insn->row == ROW_INT1;
+        l->block->interrupts_on_overflow = l->insn->row == ROW_INTO;
+    }
 }
 
 void interp_lower_callout(struct lowering *l)

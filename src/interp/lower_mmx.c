@@ -80,8 +80,7 @@ always_inline const struct op *masked_move(struct vcpu *cpu, const struct op *op
 
     if (!read_register(op->dst, &data) || !read_register(op->src, &mask))
         return fpu_raise_x87(cpu, op);
-    if ((mask & 0x8080808080808080u) &&
-        !fpu_store_masked(cpu, op, form, (const uint8_t *)&data, (const uint8_t *)&mask, sizeof data))
+    if (!fpu_store_masked(cpu, op, form, (const uint8_t *)&data, (const uint8_t *)&mask, sizeof data))
         return interp_fault(cpu, op);
     NEXT();
 }

@@ -156,15 +156,26 @@ fault:
     return fpu_raise_x87(cpu, op);
 }
 
-/* ---- stores: the register may only be touched (tags, TOP) when memory is known to take it ---- */
+/* ---- stores: the register may only be touched (tags) when memory is known to take it, but TOP is 0 even then ---- */
+
+static noinline void clear_top(void)
+{
+    uint32_t environment[7]; /* FCW, FSW, FTW, ... */
+
+    __asm__ volatile("fnstenv %0" : "=m"(environment)); /* masks all exceptions */
+    environment[1] &= ~(uint32_t)X87_TOP;
+    __asm__ volatile("fldenv %0" : : "m"(environment));
+}
 
 #define DEFINE_STORE(n, insn, size, alignment)                                                               \
     always_inline const struct op *store##size##_##n##_body(BODY_PARAMETERS, const enum ea_form form)        \
     {                                                                                                        \
         if (slow) {                                                                                          \
             FPU_WAIT(fault);                                                                                 \
-            if (!fpu_prepare_store(cpu, op, form, size, alignment))                                          \
+            if (!fpu_prepare_store(cpu, op, form, size, alignment)) {                                        \
+                clear_top();                                                                                 \
                 return interp_fault(cpu, op);                                                                \
+            }                                                                                                \
             __asm__ volatile(insn " %%mm" #n ", %0" : "=m"(cpu->fpu_scratch) : : "memory");                  \
             if (!fpu_store(cpu, op, form, cpu->fpu_scratch, size, alignment))                                \
                 return interp_fault(cpu, op);                                                                \

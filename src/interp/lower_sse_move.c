@@ -83,15 +83,14 @@ static const struct op *MOVMSKPD_reg(struct vcpu *cpu, const struct op *op)
 
 /* ---- MASKMOVDQU ---- */
 
-/* All 16 bytes are checked when any is to be written. */
+/* All 16 bytes are checked, even if none is to be written. */
 always_inline const struct op *masked_move(struct vcpu *cpu, const struct op *op, enum ea_form form)
 {
     union xmm_register data, mask;
-    bool any = _mm_movemask_epi8(XMM(op->src));
 
     memcpy(&data, XMM_ADDRESS(op->dst), sizeof data);
     memcpy(&mask, XMM_ADDRESS(op->src), sizeof mask);
-    if (any && !fpu_store_masked(cpu, op, form, data.u8, mask.u8, sizeof data))
+    if (!fpu_store_masked(cpu, op, form, data.u8, mask.u8, sizeof data))
         return interp_fault(cpu, op);
     NEXT();
 }
@@ -107,12 +106,23 @@ static const struct op *MASKMOVDQU_address16(struct vcpu *cpu, const struct op *
 
 /* ---- caches and ordering ---- */
 
-/* Checked like a load of one byte (Intel SDM vol. 2, CLFLUSH); caches are coherent. */
-always_inline const struct op *CLFLUSH_execute(EXECUTE_PARAMETERS)
+/* Checked like a load of one byte, except that execute-only segments will do (Intel SDM vol. 2, CLFLUSH); caches
+ * are coherent. */
+always_inline const struct op *CLFLUSH_body(BODY_PARAMETERS, const enum ea_form form)
 {
+    if (slow) {
+        if (!fpu_touch(cpu, op, form))
+            return interp_fault(cpu, op);
+    } else {
+        uint64_t linear;
+
+        CHECKED_ADDRESS(linear, form, op->segment, op_offset(cpu, op, form), 1, false);
+        if (unlikely(!mmu_fast_pointer(cpu->mmu.read_table, linear, 1)))
+            return slow_handler(cpu, op);
+    }
     NEXT();
 }
-DEFINE_MEMORY_SOURCE(CLFLUSH, 1, ALIGN_NONE)
+DEFINE_MEMORY_HANDLERS(CLFLUSH, CLFLUSH_body)
 
 /* For the sake of other threads that look at guest memory. */
 static const struct op *SFENCE_reg(struct vcpu *cpu, const struct op *op)

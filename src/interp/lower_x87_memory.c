@@ -1,6 +1,8 @@
 /* x87 instructions with a memory operand. */
 #include "interp/lower_x87.h"
 
+#include "cpu/fxsave.h"
+
 /* Operand types, by size, so that the assembly names all bytes it touches. */
 struct x87_operand_2 {
     uint8_t bytes[2];
@@ -35,27 +37,46 @@ struct x87_operand_10 {
     }                                                                                                        \
     DEFINE_MEMORY_HANDLERS(name, name##_body)
 
-/* Unmasked exceptions that keep a store from happening; FSW.ES was clear before it. Stack faults show
- * as invalid operations. An unmasked precision exception is reported after the store. */
-static bool stored(void)
+/* Unmasked exceptions that keep a store from happening. Stack faults show as invalid operations. An unmasked
+ * precision exception is reported after the store. */
+#define X87_KEEPS_STORE (X87_IE | X87_OE | X87_UE)
+
+/* The careful store. EXECUTE is the host instruction with cpu->fpu_scratch for its operand. What will not be stored
+ * must not touch memory, and nothing may be popped before memory is known to take the result. 10 bytes are stored as
+ * 8 and 2: if the exponent's page faults, the significand is in memory. */
+static noinline bool store_carefully(struct vcpu *cpu, const struct op *op, enum ea_form form, unsigned size,
+                                   enum fpu_alignment alignment, void (*execute)(struct vcpu *))
 {
+    struct fxsave_image before;
     uint16_t status, control;
 
-    __asm__ volatile("fnstsw %0\n\tfnstcw %1" : "=m"(status), "=m"(control));
-    return !(status & ~control & (X87_IE | X87_OE | X87_UE));
+    __asm__ volatile("fnstcw %0" : "=m"(control));
+    if (size != 10 && !(~control & X87_KEEPS_STORE)) {
+        if (!fpu_prepare_store(cpu, op, form, size, alignment))
+            return false;
+        execute(cpu);
+        return fpu_store(cpu, op, form, cpu->fpu_scratch, size, alignment);
+    }
+    fxsave_from_host(&before);
+    execute(cpu);
+    __asm__ volatile("fnstsw %0" : "=m"(status));
+    if ((status & ~control & X87_KEEPS_STORE) || fpu_store(cpu, op, form, cpu->fpu_scratch, size, alignment))
+        return true;
+    fxsave_to_host(&before);
+    return false;
 }
 
-/* The careful store: nothing may be popped before memory is known to take the result. */
 #define DEFINE_STORE(name, insn, size, alignment)                                                            \
+    static void name##_to_scratch(struct vcpu *cpu)                                                          \
+    {                                                                                                        \
+        __asm__ volatile(insn " %0" : "=m"(cpu->fpu_scratch) : : "memory");                                  \
+    }                                                                                                        \
     always_inline const struct op *name##_body(BODY_PARAMETERS, const enum ea_form form)                     \
     {                                                                                                        \
         uint32_t offset = op_offset(cpu, op, form);                                                          \
         if (slow) {                                                                                          \
             FPU_WAIT(fault);                                                                                 \
-            if (!fpu_prepare_store(cpu, op, form, size, alignment))                                          \
-                return interp_fault(cpu, op);                                                                \
-            __asm__ volatile(insn " %0" : "=m"(cpu->fpu_scratch) : : "memory");                              \
-            if (stored() && !fpu_store(cpu, op, form, cpu->fpu_scratch, size, alignment))                    \
+            if (!store_carefully(cpu, op, form, size, alignment, name##_to_scratch))                         \
                 return interp_fault(cpu, op);                                                                \
         } else {                                                                                             \
             FPU_FAST_DESTINATION(p, offset, form, size, alignment)                                           \

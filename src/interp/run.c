@@ -33,7 +33,7 @@ const struct op *interp_leave_repeating(struct vcpu *cpu, const struct op *op)
 {
     /* What an interrupt between two iterations pushes (Intel SDM vol. 3, 17.3.1.1). */
     cpu->state.system_flags |= FLAG_RF;
-    atomic_fetch_or_explicit(&cpu->attention, ATTENTION_EVENT, memory_order_relaxed);
+    interp_of(cpu)->repeating = true;
     return interp_leave_before(cpu, op);
 }
 
@@ -131,10 +131,11 @@ static void forget_uncached(struct interp *interp)
     }
 }
 
-static bool is_software_interrupt(const struct block *block)
+/* Gates clear TF themselves and leave no single-step trap behind (SDM vol. 3, 17.3.1.4). INTO without overflow is an
+ * instruction like any other. */
+static bool is_software_interrupt(const struct vcpu *cpu, const struct block *block)
 {
-    /* Gates clear TF themselves and leave no single-step trap behind (SDM vol. 3, 17.3.1.4). */
-    return block->interrupts;
+    return block->interrupts || (block->interrupts_on_overflow && (cpu_eflags(cpu) & FLAG_OF));
 }
 
 /* One instruction with everything that hangs on instruction boundaries: shadows, RF, TF, breakpoints. */
@@ -160,7 +161,7 @@ static void step(struct interp *interp)
     cpu->state.interrupt_shadow = 0;
     cpu->state.system_flags &= ~FLAG_RF;
     uint64_t exceptions = cpu->stats->exceptions;
-    bool software_interrupt = is_software_interrupt(block);
+    bool software_interrupt = is_software_interrupt(cpu, block);
     cpu->budget -= block->count;
     execute(cpu, block->ops);
     forget_uncached(interp);
@@ -178,6 +179,7 @@ static void step(struct interp *interp)
         return;
     }
     cpu->pending_debug = 0;
+    cpu->state.halted = false; /* a debug exception ends HLT (Intel SDM vol. 2, HLT) */
     cpu_raise_debug(cpu, status, true);
     cpu_deliver_exception(cpu);
 }
@@ -221,6 +223,11 @@ static bool attend(struct interp *interp)
             atomic_fetch_or(&cpu->attention, ATTENTION_INTERRUPT);
         else
             cpu_poll_interrupts(cpu);
+    }
+    if (interp->repeating) { /* nobody interrupted it: no need to go on singly, but for code breakpoints */
+        interp->repeating = false;
+        if (!debug_breakpoints_armed(cpu))
+            cpu->state.system_flags &= ~FLAG_RF;
     }
     if (attention & ATTENTION_EVENT) {
         if (!must_single_step(interp))

@@ -115,13 +115,20 @@ static uint64_t line_mask(unsigned offset, unsigned length)
     return (UINT64_MAX << first) & (UINT64_MAX >> (63 - last));
 }
 
+/* A page whose code has all gone keeps its flag for a while: code that patches and runs in turn would
+ * otherwise have the TLBs searched each time. One in so many writes to such pages ends that. */
+#define IDLE_CODE_WRITES 256
+
 void memory_page_written_slow(struct memory *memory, uint64_t page, unsigned offset, unsigned length)
 {
     unsigned flags = __atomic_load_n(&memory->page_flags[page], __ATOMIC_RELAXED);
     if (flags & PAGE_FLAG_CODE) {
+        uint64_t lines = __atomic_load_n(&memory->code_lines[page], __ATOMIC_RELAXED);
         memory->stats->code_page_writes++;
-        if (!(__atomic_load_n(&memory->code_lines[page], __ATOMIC_RELAXED) & line_mask(offset, length)))
+        if (!(lines & line_mask(offset, length)))
             flags &= ~(unsigned)PAGE_FLAG_CODE;
+        if (!lines && memory->stats->code_page_writes % IDLE_CODE_WRITES == 0)
+            memory_clear_code(memory, page);
     }
     if (flags & PAGE_FLAG_DISPLAY) {
         /* Once dirty the page needs no more watching until somebody has looked at it. The flag goes

@@ -199,8 +199,8 @@ static enum walk_step walk_pae(const struct walk_request *request, struct mmu_wa
     accumulate_rights(walk, entry.value);
     if (large) {
         walk->large = 1;
-        return finish_walk(request, NULL, &entry, (entry.value & TABLE_ADDRESS & ~(uint64_t)0x1fffff) | (linear & 0x1ff000u),
-                           walk);
+        return finish_walk(request, NULL, &entry,
+                           (entry.value & TABLE_ADDRESS & ~(uint64_t)0x1fffff) | (linear & 0x1ff000u), walk);
     }
     if (!entry_load(request, (entry.value & TABLE_ADDRESS) + ((linear >> 12) & 0x1ff) * 8, 8, &leaf) ||
         !(leaf.value & ENTRY_PRESENT))

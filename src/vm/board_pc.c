@@ -380,8 +380,6 @@ static void act_as_firmware(struct board *b)
     for (unsigned pirq = 0; pirq < PCI_PIRQ_COUNT; pirq++)
         piix3_route_pirq(b->isa_bridge, pirq, platform_pirq_irq[pirq]);
     pic_set_elcr(b->pic, PLATFORM_ELCR);
-    if (b->lapic)
-        lapic_set_virtual_wire(b->lapic);
     piix4_pm_set_up(b->power, PLATFORM_PM_BASE, PLATFORM_SMB_BASE, true);
     struct pci_device *power = pci_bus_device(b->pci, PCI_DEVFN(PLATFORM_ISA_SLOT, 3));
     if (power)
@@ -436,6 +434,9 @@ void board_reset(struct board *board)
             d->ops->reset(d);
     for (unsigned i = 0; i < board->vm->vcpu_count; i++)
         cpu_reset(vm_cpu(board->vm, i));
+    /* For every ROM too: one written for a processor without local APIC expects the PIC's interrupts to arrive. */
+    if (board->lapic)
+        lapic_set_virtual_wire(board->lapic);
     if (board->boot_image) {
         act_as_firmware(board);
         boot_image_place(board->boot_image, board->vm->memory);

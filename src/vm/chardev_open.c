@@ -111,7 +111,9 @@ bool chardev_open_pty(struct chardev *c, const struct chardev_config *config, st
     c->owns_in = c->owns_out = true;
     c->poll_peer = (struct host_timer){.callback = pty_check_peer, .opaque = c};
     snprintf(c->description, sizeof c->description, "pty:%s", name);
-    fprintf(stderr, "char device redirected to %s (label %s)\n", name, c->id);
+    /* On standard output, where scripts look for it; they may read from a pipe. */
+    printf("char device redirected to %s (label %s)\n", name, c->id);
+    fflush(stdout);
     main_loop_set_timer(c->host->loop, &c->poll_peer, 0);
     return true;
 }

@@ -224,8 +224,8 @@ static void reset_machine(struct vm *vm)
 static void do_reset(struct vm *vm, enum vm_cause cause)
 {
     reset_machine(vm);
-    if (vm->state == VM_SHUTDOWN)
-        vm->state = VM_PAUSED;
+    if (vm->state != VM_RUNNING)
+        vm->state = VM_PRELAUNCH;
     notify(vm, VM_EVENT_RESET, cause);
 }
 

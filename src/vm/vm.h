@@ -31,7 +31,7 @@
 
 /* Names as `info status` and query-status give them. */
 enum vm_state {
-    VM_PRELAUNCH, /* not started yet: -S */
+    VM_PRELAUNCH, /* not started yet, or reset while stopped: -S, system_reset */
     VM_RUNNING,
     VM_PAUSED,
     VM_DEBUG,   /* stopped by the gdb stub's breakpoint or step */

@@ -192,6 +192,28 @@ static void differences_are_refused(void **state)
     (void)state;
 }
 
+static void bool_is_0_or_1(void **state)
+{
+    static const struct state_field fields[] = {STATE_INT(struct channel, gate), STATE_END};
+    static const struct state_table table = {"gate", 1, fields, NULL};
+    struct channel channel = {.gate = true};
+    struct state_buffer buffer;
+    struct error err;
+    state_buffer_init(&buffer);
+    assert_true(state_save(&buffer, &table, &channel, &err));
+    uint8_t *value = &buffer.data[buffer.length - 2]; /* the end mark is last */
+    assert_int_equal(*value, 1);
+    *value = 2;
+    assert_false(state_load(&buffer, &table, &channel, &err));
+    assert_non_null(strstr(err.message, "gate"));
+    assert_true(channel.gate);
+    *value = 0;
+    assert_true(state_load(&buffer, &table, &channel, &err));
+    assert_false(channel.gate);
+    state_buffer_finish(&buffer);
+    (void)state;
+}
+
 static void every_truncation_is_refused(void **state)
 {
     struct clock *clock = clock_create_counted(0, NULL, NULL);
@@ -222,6 +244,7 @@ int main(void)
         cmocka_unit_test(round_trip),
         cmocka_unit_test(numbers_are_little_endian),
         cmocka_unit_test(differences_are_refused),
+        cmocka_unit_test(bool_is_0_or_1),
         cmocka_unit_test(every_truncation_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

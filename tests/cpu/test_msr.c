@@ -52,7 +52,6 @@ static void test_unknown(void **state)
     for (unsigned i = 0; i < ARRAY_SIZE(models); i++) {
         struct fixture *f = create(models[i]);
         refuse_both(f, 0x3a);
-        refuse_both(f, 0x1b); /* no local APIC */
         refuse_both(f, 0x19a);
         refuse_both(f, 0x40000000);
         refuse_both(f, 0xc0000081);
@@ -65,12 +64,14 @@ static void test_unknown(void **state)
     refuse_both(f, 0x410); /* fifth bank */
     fixture_destroy(f);
     f = create("pentium");
+    refuse_both(f, MSR_APIC_BASE); /* the APIC is there, the register is not */
     refuse_both(f, MSR_SYSENTER_CS);
     refuse_both(f, MSR_PAT);
     refuse_both(f, MSR_MTRR_CAPABILITY);
     refuse_both(f, MSR_BIOS_SIGNATURE);
     fixture_destroy(f);
     f = create("486");
+    refuse_both(f, MSR_APIC_BASE);
     refuse_both(f, MSR_TSC);
     fixture_destroy(f);
 }
@@ -164,6 +165,99 @@ static void test_memory_types(void **state)
     expect_exception(f, wrmsr(f, MSR_MTRR_DEFAULT_TYPE, 0xc02), EXC_GP);
     expect_exception(f, wrmsr(f, MSR_MTRR_DEFAULT_TYPE, 0x1000), EXC_GP);
     assert_int_equal(get(f, MSR_MTRR_DEFAULT_TYPE), 0xc06);
+    fixture_destroy(f);
+}
+
+static uint64_t told_apic_base;
+static unsigned told_count;
+static void hear_apic_base(void *opaque, uint64_t value)
+{
+    told_apic_base = value;
+    told_count++;
+}
+
+static void test_apic_base(void **state)
+{
+    static const char *const models[] = {"pentium2", "pentium3", "pentium4", "max"};
+
+    for (unsigned i = 0; i < ARRAY_SIZE(models); i++) {
+        struct fixture *f = create(models[i]);
+        struct cpuid_leaf leaf;
+
+        assert_int_equal(get(f, MSR_APIC_BASE), 0xfee00900);
+        assert_true(wrmsr(f, MSR_APIC_BASE, 0xfee00900)); /* nobody listens: no harm */
+        f->cpu->environment.set_apic_base = hear_apic_base;
+        told_count = 0;
+        /* 7..0, 9, 10 (x2APIC), 63..36 are reserved */
+        for (unsigned bit = 0; bit < 64; bit++) {
+            uint64_t value = 0xfee00900 ^ 1ull << bit;
+            if (bit < 8 || bit == 9 || bit == 10 || bit >= 36)
+                expect_exception(f, wrmsr(f, MSR_APIC_BASE, value), EXC_GP);
+        }
+        assert_int_equal(told_count, 0);
+        assert_true(wrmsr(f, MSR_APIC_BASE, 0xabcdef900));
+        assert_int_equal(get(f, MSR_APIC_BASE), 0xabcdef900);
+        assert_int_equal(told_apic_base, 0xabcdef900);
+        cpu_model_cpuid(f->cpu, 1, 0, &leaf);
+        assert_int_equal(leaf.edx & CPUID1_EDX_APIC, CPUID1_EDX_APIC);
+        assert_true(wrmsr(f, MSR_APIC_BASE, 0xfee00100));
+        assert_int_equal(told_count, 2);
+        cpu_model_cpuid(f->cpu, 1, 0, &leaf);
+        assert_int_equal(leaf.edx & CPUID1_EDX_APIC, 0);
+        cpu_reset_msrs(f->cpu);
+        assert_int_equal(get(f, MSR_APIC_BASE), 0xfee00900);
+        f->cpu->index = 3;
+        cpu_reset_msrs(f->cpu);
+        assert_int_equal(get(f, MSR_APIC_BASE), 0xfee00800);
+        cpu_model_cpuid(f->cpu, 1, 0, &leaf);
+        assert_int_equal(leaf.ebx >> 24, 3);
+        fixture_destroy(f);
+    }
+}
+
+/* What INIT leaves alone, and what it does not (Intel SDM vol. 3, table 9-1). */
+static void test_init(void **state)
+{
+    struct fixture *f = create("pentium4");
+    struct vcpu *cpu = f->cpu;
+
+    cpu_reset(cpu);
+    assert_true(wrmsr(f, MSR_PAT, 0x0007010600070106));
+    assert_true(wrmsr(f, MSR_APIC_BASE, 0xfed00900));
+    assert_true(wrmsr(f, MSR_SYSENTER_EIP, 0xc0200000));
+    cpu->state.xmm[3].u32[1] = 0x12345678;
+    cpu->state.mxcsr = 0x1fa0;
+    cpu->state.x87.fcw = 0x27f;
+    cpu->state.cr0 = CR0_PE | CR0_NW | CR0_ET | CR0_WP;
+    cpu->state.cr4 = CR4_PSE;
+    cpu->state.cr2 = 1;
+    cpu->state.gpr[GPR_SI] = 7;
+    cpu->state.rip = 0x1234;
+    cpu->state.halted = cpu->state.nmi_blocked = true;
+    cpu->state.a20_enabled = false;
+    mmu_set_a20(&cpu->mmu, false);
+    cpu_post_init(cpu);
+    assert_true(atomic_load(&cpu->init_pending));
+    assert_true(atomic_load(&cpu->attention) & ATTENTION_RESET);
+    cpu_init(cpu);
+    assert_false(atomic_load(&cpu->init_pending));
+    assert_int_equal(cpu->state.cr0, CR0_NW | CR0_ET);
+    assert_int_equal(cpu->state.cr4 | cpu->state.cr2 | cpu->state.gpr[GPR_SI], 0);
+    assert_int_equal(cpu->state.gpr[GPR_DX], cpu->model->signature);
+    assert_int_equal(cpu->state.rip, 0xfff0);
+    assert_int_equal(cpu->state.segment[SEG_CS].base, 0xffff0000);
+    assert_false(cpu->state.halted || cpu->state.nmi_blocked || cpu->state.a20_enabled);
+    assert_true(cpu_in_real_mode(cpu));
+    assert_int_equal(get(f, MSR_PAT), 0x0007010600070106);
+    assert_int_equal(get(f, MSR_APIC_BASE), 0xfed00900);
+    assert_int_equal(get(f, MSR_SYSENTER_EIP), 0xc0200000);
+    assert_int_equal(cpu->state.xmm[3].u32[1], 0x12345678);
+    assert_int_equal(cpu->state.mxcsr, 0x1fa0);
+    assert_int_equal(cpu->state.x87.fcw, 0x27f);
+    cpu_reset(cpu);
+    assert_int_equal(get(f, MSR_APIC_BASE), 0xfee00900);
+    assert_int_equal(cpu->state.mxcsr, 0x1f80);
+    assert_true(cpu->state.a20_enabled);
     fixture_destroy(f);
 }
 
@@ -282,7 +376,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_unknown),      cmocka_unit_test(test_privilege),     cmocka_unit_test(test_storage),
-        cmocka_unit_test(test_memory_types), cmocka_unit_test(test_machine_check), cmocka_unit_test(test_efer),
+        cmocka_unit_test(test_memory_types), cmocka_unit_test(test_machine_check), cmocka_unit_test(test_apic_base),
+        cmocka_unit_test(test_init),         cmocka_unit_test(test_efer),
         cmocka_unit_test(test_tsc),          cmocka_unit_test(test_tsd),           cmocka_unit_test(test_rdpmc),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

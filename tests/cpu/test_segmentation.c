@@ -247,9 +247,14 @@ static void test_push_pop_segment(void **state)
     assert_true(run(f, callout_pop_segment, ARGS(.reg = SEG_SS)));
     assert_int_equal(cpu->state.gpr[GPR_SP], 0x20002);
     assert_int_equal(cpu->state.interrupt_shadow, INHIBIT_MOV_SS);
-    /* The 16-bit stack wraps; an item across FFFFh faults. */
-    cpu->state.gpr[GPR_SP] = 0x70001;
+    /* The 16-bit stack wraps; a selector across FFFFh faults, the unwritten half of its 32-bit item does not. */
+    cpu->state.gpr[GPR_SP] = 0x70003;
     expect_fault(f, callout_push_segment, ARGS(.reg = SEG_DS), EXC_SS, 0);
+    cpu->state.gpr[GPR_SP] = 0x70002;
+    assert_true(run(f, callout_push_segment, ARGS(.reg = SEG_DS)));
+    assert_int_equal(cpu->state.gpr[GPR_SP], 0x7fffe);
+    assert_true(run(f, callout_pop_segment, ARGS(.reg = SEG_ES)));
+    assert_int_equal(cpu->state.gpr[GPR_SP], 0x70002);
     cpu->state.gpr[GPR_SP] = 0x70000;
     assert_true(run(f, callout_push_segment, ARGS16(.reg = SEG_DS)));
     assert_int_equal(cpu->state.gpr[GPR_SP], 0x7fffe);
@@ -301,7 +306,7 @@ static void test_examine(void **state)
     set_gate(f, GDT, GATE_B, SYSTEM_INTERRUPT_GATE32, 3, CODE0, 0, 0);
     enter_ring(f, 3);
     assert_true(examine(f, callout_lar, CODE3));
-    assert_int_equal(f->cpu->state.gpr[GPR_BX], 0x00c0fb00);
+    assert_int_equal(f->cpu->state.gpr[GPR_BX], 0x00cffb00); /* the processor leaves the limit's bits 19:16 in */
     assert_false(examine(f, callout_lar, DATA0));
     assert_int_equal(f->cpu->state.gpr[GPR_BX], 0xdeadbeef);
     assert_true(examine(f, callout_lar, CONFORMING0 | 3));

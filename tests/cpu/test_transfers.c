@@ -70,10 +70,16 @@ static void test_call_and_return_same_level(void **state)
     load_from_gdt(f, SEG_SS, SMALL_DATA0);
     cpu_update_mode(f->cpu);
     f->cpu->state.gpr[GPR_SP] = 4;
-    expect_fault(f, callout_call_far, far(CODE0, 0x7000), EXC_SS, 0);
-    expect_fault(f, callout_call_far, far(SMALL_CODE0, 0x100), EXC_SS, 0); /* the stack is looked at first */
+    /* The first push is in memory when the second faults, and both are when the target is beyond its limit. */
+    expect_fault_after_push(f, callout_call_far, far(CODE0, 0x7000), EXC_SS, 0);
+    uint32_t stack = (uint32_t)f->cpu->state.segment[SEG_SS].base;
+    assert_int_equal(peek32(f, stack), CODE0);
+    poke32(f, stack, 0);
+    expect_fault_after_push(f, callout_call_far, far(SMALL_CODE0, 0x100), EXC_SS, 0); /* the stack is looked at first */
     f->cpu->state.gpr[GPR_SP] = 8;
-    expect_fault(f, callout_call_far, far(SMALL_CODE0, 0x100), EXC_GP, 0);
+    expect_fault_after_push(f, callout_call_far, far(SMALL_CODE0, 0x100), EXC_GP, 0);
+    assert_int_equal(peek32(f, stack + 4), CODE0);
+    assert_int_equal(peek32(f, stack), RETURN_RIP);
     fixture_destroy(f);
 }
 
@@ -91,7 +97,10 @@ static void test_real_mode_call(void **state)
     assert_int_equal(selector_of(f, SEG_CS), 0x1000);
     assert_int_equal(f->cpu->state.rip, RETURN_RIP);
     assert_int_equal(esp(f), 0x8002);
-    expect_fault(f, callout_call_far, far(0x2000, 0x10000), EXC_GP, 0);
+    /* The return address is written before the target is held against the limit. */
+    expect_fault_after_push(f, callout_call_far, far(0x2000, 0x10000), EXC_GP, 0);
+    assert_int_equal(peek16(f, 0x7ffe), 0x1000);
+    assert_int_equal(peek16(f, 0x7ffa), RETURN_RIP);
     f->cpu->state.gpr[GPR_SP] = 1;
     expect_fault(f, callout_call_far, ARGS16(.selector = 0x2000), EXC_SS, 0);
     f->cpu->state.gpr[GPR_SP] = 0xffff;
@@ -465,6 +474,12 @@ static void test_enter_16bit_stack(void **state)
     assert_int_equal(esp(f), 0x5fff8); /* wrapped */
     f->cpu->state.gpr[GPR_SP] = 2;
     expect_fault(f, callout_enter, ARGS(0), EXC_SS, 0);
+    /* The frame pointer is ESP less the operand size in all 32 bits, though only SP wraps. */
+    f->cpu->state.gpr[GPR_SP] = 0x50000;
+    assert_true(run(f, callout_enter, ARGS(.immediate2 = 1)));
+    assert_int_equal(f->cpu->state.gpr[GPR_BP], 0x4fffc);
+    assert_int_equal(peek32(f, 0xfff8), 0x4fffc);
+    assert_int_equal(esp(f), 0x5fff8);
     fixture_destroy(f);
 }
 
@@ -479,14 +494,17 @@ static void test_enter_faults(void **state)
     for (unsigned i = 0; i < ARRAY_SIZE(pages); i++) {
         table[pages[i]] &= ~1u;
         mmu_flush_all(&f->cpu->mmu);
-        expect_fault(f, callout_enter, ARGS(.immediate = 0x2000, .immediate2 = 3), EXC_PF,
-                     i == 1 || i == 2 ? PF_USER : PF_USER | PF_WRITE);
+        poke32(f, STACK3 - 4, 0);
+        expect_fault_after_push(f, callout_enter, ARGS(.immediate = 0x2000, .immediate2 = 3), EXC_PF,
+                                i == 1 || i == 2 ? PF_USER : PF_USER | PF_WRITE);
+        assert_int_equal(peek32(f, STACK3 - 4), i ? SCRATCH + 0x1004 : 0); /* pushed at once */
         table[pages[i]] |= 1;
         mmu_flush_all(&f->cpu->mmu);
     }
     table[STACK3 / 0x1000 - 3] &= ~2u; /* the final stack pointer must be writable */
     mmu_flush_all(&f->cpu->mmu);
-    expect_fault(f, callout_enter, ARGS(.immediate = 0x2000, .immediate2 = 3), EXC_PF, PF_PRESENT | PF_USER | PF_WRITE);
+    expect_fault_after_push(f, callout_enter, ARGS(.immediate = 0x2000, .immediate2 = 3), EXC_PF,
+                            PF_PRESENT | PF_USER | PF_WRITE);
     fixture_destroy(f);
 }
 
@@ -507,6 +525,14 @@ static void test_bound(void **state)
     f->cpu->state.gpr[GPR_CX] = 0x5ffff;
     assert_true(run(f, callout_bound, ARGS16(.reg = GPR_CX, .memory = true, .offset = SCRATCH)));
     expect_fault(f, callout_bound, ARGS(.reg = GPR_CX), EXC_UD, 0);
+    /* Below the lower bound: the upper one, beyond the limit, is not looked at. */
+    load_from_gdt(f, SEG_ES, SMALL_DATA0);
+    uint32_t end = f->cpu->state.segment[SEG_ES].limit - 3;
+    poke32(f, (uint32_t)f->cpu->state.segment[SEG_ES].base + end, 5);
+    f->cpu->state.gpr[GPR_CX] = 4;
+    expect_fault(f, callout_bound, ARGS_IN(SEG_ES, .reg = GPR_CX, .memory = true, .offset = end), EXC_BR, 0);
+    f->cpu->state.gpr[GPR_CX] = 5;
+    expect_fault(f, callout_bound, ARGS_IN(SEG_ES, .reg = GPR_CX, .memory = true, .offset = end), EXC_GP, 0);
     fixture_destroy(f);
 }
 

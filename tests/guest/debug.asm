@@ -291,6 +291,15 @@ stack_switch:
 .a: nop
     end_logged 1
     logged 0, .a, B0
+    case "MOV SS from watched memory, then INT1: one exception for both"
+    set_dr dr0, watched
+    set_dr dr7, 0x400 | dr7_bits(0, RW, 3)
+    try_logged
+    mov ss, [ebx]
+    db 0xf1
+.b: nop
+    end_logged 1
+    logged 0, .b, B0
     ret
 
 io_breakpoints:

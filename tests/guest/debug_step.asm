@@ -170,6 +170,13 @@ step_specials:
     end_logged 4
     logged 0, .n, BS
     logged 1, .o, BS
+    case "HLT ends with the trap"
+    try_logged
+    set_tf
+    hlt
+.p:
+    end_logged 3
+    logged 0, .p, BS
     case "PUSHFD shows TF"
     try_logged
     set_tf

@@ -246,7 +246,10 @@ across:
     page_fault "FST m64, second page absent", PF_W, B, fst qword [ebx]
     page_fault "FLD m80, second page absent", 0, B, fld tword [ebx]
     page_fault "LES, selector in the absent page", 0, B, les eax, [ebx - 2]
+    push eax
+    mov eax, 0x7fffffff             ; not below the lower bound, which would be #BR before the upper one is read
     page_fault "BOUND, second page absent", 0, B, bound eax, [ebx - 2]
+    pop eax
     want "first page as it was", [A + 0xffc], 0x44332211
     set_pte B, C + P_ALL            ; not the next frame
     mov dword [C], 0x88776655

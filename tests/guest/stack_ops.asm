@@ -281,8 +281,8 @@ limit_faults:
     prot_faults "CALL with 2 bytes", SS_, 0, call limit_faults
     mov dword [low_sp], 4
     prot_faults "CALL far with 4 bytes", SS_, 0, call UCODE:limit_faults
-    mov dword [low_sp], 58
-    prot_faults "RETF with 6 bytes", SS_, 0, retf
+    mov dword [low_sp], 59          ; of the selector only 16 bits are read, so that 6 bytes would do
+    prot_faults "RETF with 5 bytes", SS_, 0, retf
     mov dword [low_sp], 54
     prot_faults "IRETD with 10 bytes", SS_, 0, iretd
     ret

@@ -213,9 +213,35 @@ static void test_store_faults(void **state)
             assert_int_equal(f->s->cr2, cr2[a]);
             assert_one_loaded(f);
             for (unsigned b = 0; b < stores[i].size; b++)
-                if (addresses[a] + b < MISSING)
-                    assert_int_equal(get(f, addresses[a] + b, 1), 0xa5);
+                if (addresses[a] + b < MISSING) {
+                    /* 10 bytes are stored as 8 and 2 */
+                    bool written = stores[i].size == 10 && addresses[a] + 8 < MISSING;
+                    bool decimal = stores[i].code[0] == 0xdf;
+                    unsigned one = decimal ? b == 0 : b == 7 ? 0x80 : 0;
+
+                    assert_int_equal(get(f, addresses[a] + b, 1), written && b < 8 ? one : 0xa5);
+                }
         }
+    }
+}
+
+/* With an unmasked invalid operation nothing is stored: memory is not looked at. */
+static void test_unstored_results_touch_nothing(void **state)
+{
+    struct fixture *f = *state;
+    static const uint8_t stores[][2] = {{0xd9, 0x1b}, {0xdd, 0x1b}, {0xdb, 0x3b}, {0xdb, 0x1b}, {0xdf, 0x1b},
+                                        {0xdf, 0x3b}, {0xdf, 0x33}, {0xdd, 0x13}};
+
+    for (unsigned i = 0; i < ARRAY_SIZE(stores); i++) {
+        enter(f);
+        f->s->x87.fcw = X87_FCW_INIT & ~X87_IE;
+        assert_int_equal(run_bytes(f, MISSING, stores[i], 2), NONE);
+        assert_int_equal(f->s->x87.fsw & (X87_ES | X87_IE | X87_TOP), X87_ES | X87_IE);
+        /* stored: faults, and what was done is undone */
+        load_one(f);
+        f->s->x87.fcw = X87_FCW_INIT & ~X87_IE;
+        assert_int_equal(run_bytes(f, MISSING, stores[i], 2), EXC_PF);
+        assert_one_loaded(f);
     }
 }
 
@@ -266,11 +292,15 @@ static void test_vector_stores_write_all_or_nothing(void **state)
         assert_int_equal(get(f, addresses[a], 1), 0x5a);
     }
     enter(f);
-    memset(f->s->xmm[1].u8, 0x7f, 16); /* nothing selected: no access */
-    assert_int_equal(RUN(f, MISSING, 0x66, 0x0f, 0xf7, 0xc1), NONE);
+    memset(f->s->xmm[1].u8, 0x7f, 16); /* nothing selected: checked all the same, the upper half first */
+    assert_int_equal(RUN(f, MISSING, 0x66, 0x0f, 0xf7, 0xc1), EXC_PF);
+    assert_int_equal(f->s->cr2, MISSING + 8);
+    assert_int_equal(RUN(f, MISSING, 0x0f, 0xf7, 0xc1), EXC_PF);
+    assert_int_equal(f->s->cr2, MISSING);
+    assert_int_equal(RUN(f, GOOD, 0x66, 0x0f, 0xf7, 0xc1), NONE);
 }
 
-/* Touching an MMX register sets TOP and tags; not if the instruction faults. */
+/* Touching an MMX register sets TOP and tags; not if the instruction faults, except that stores leave TOP = 0. */
 static void test_mmx_faults_leave_x87(void **state)
 {
     struct fixture *f = *state;
@@ -281,7 +311,9 @@ static void test_mmx_faults_leave_x87(void **state)
     for (unsigned i = 0; i < ARRAY_SIZE(codes); i++) {
         load_one(f);
         assert_int_equal(run_bytes(f, MISSING, codes[i], 4), EXC_PF);
-        assert_one_loaded(f);
+        assert_int_equal(f->s->x87.fsw, i < 3 ? 0 : 0x3800);
+        assert_int_equal(f->s->x87.ftw, 0x80);
+        assert_int_equal(f->s->x87.fip, 0x12345678);
     }
     load_one(f);
     assert_int_equal(RUN(f, GOOD, 0x0f, 0x7f, 0x03), NONE);
@@ -621,6 +653,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_store_faults, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_unstored_results_touch_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(test_crossing_accesses, setup, teardown),
         cmocka_unit_test_setup_teardown(test_vector_stores_write_all_or_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(test_mmx_faults_leave_x87, setup, teardown),

@@ -1,6 +1,8 @@
 /* See compare.h. */
 #include "compare.h"
 
+#include "state_values.h"
+
 #include "cpu/fxsave.h"
 #include "cpu/instruction_table.h"
 
@@ -28,92 +30,6 @@ static void __attribute__((format(printf, 2, 3))) differ(struct text *t, const c
         n = (int)t->room - 1;
     t->at += n;
     t->room -= (size_t)n;
-}
-
-/* ---- exemptions ---- */
-
-struct exemption {
-    const char *name, *reason;
-    bool (*applies)(const struct test_case *c, const struct oracle_output *host, const struct oracle_output *engine);
-};
-
-static bool selects_processor_number(const struct test_case *c, const struct oracle_output *host,
-                                     const struct oracle_output *engine)
-{
-    if (c->row != ROW_LSL && !c->block)
-        return false;
-    for (unsigned i = 0; i < 8; i++)
-        if ((c->input.registers.gpr[i] & 0xfffc) == 0x78)
-            return true;
-    return false;
-}
-
-static bool entered_long_mode(const struct test_case *c, const struct oracle_output *host,
-                              const struct oracle_output *engine)
-{
-    return (host->registers.segment[ORACLE_CS] & 0xfffc) == 0x30 || (engine->registers.segment[ORACLE_CS] & 0xfffc) == 0x30;
-}
-
-static bool nested_task_return(const struct test_case *c, const struct oracle_output *host,
-                               const struct oracle_output *engine)
-{
-    return (engine->registers.eflags & 0x4000) && engine->vector == 10 && host->vector == 13 &&
-           host->registers.rip == engine->registers.rip;
-}
-
-/* REP STOS or MOVS that comes upon its own bytes. */
-static bool overwrites_itself(const struct test_case *c, const struct oracle_output *host,
-                              const struct oracle_output *engine)
-{
-
-    uint32_t before = (uint32_t)c->input.registers.gpr[7], after = (uint32_t)host->registers.gpr[7];
-
-    if (!(instruction_table[c->row].attributes & ATTR_STRING))
-        return false;
-    return before - ARENA_CODE < 0x2000 || after - ARENA_CODE < 0x2000 ||
-           ((c->input.registers.segment[ORACLE_ES] & 4) && (before & 0xffff) < 0x2000);
-}
-
-/* An undefined instruction within 15 bytes of where fetching ends. */
-static bool undefined_at_the_end(const struct test_case *c, const struct oracle_output *host,
-                                 const struct oracle_output *engine)
-{
-    bool fetch = (host->vector == 14 && (host->error & 0x10)) || (host->vector == 13 && !host->error);
-
-    return engine->vector == 6 && engine->end == END_FAULT && host->end == END_FAULT && fetch &&
-           host->registers.rip == engine->registers.rip;
-}
-
-/* A compare with REP under TF: the flags pushed after one element. */
-static bool steps_through_compare(const struct test_case *c, const struct oracle_output *host,
-                                  const struct oracle_output *engine)
-{
-    return c->block && host->vector == 1 && engine->vector == 1 && (host->registers.eflags & 0x10000) &&
-           host->registers.rip == engine->registers.rip;
-}
-
-static const struct exemption exemptions[] = {
-    {"processor-number", "LSL of Linux's per-CPU segment (selector 7B) tells which processor it ran on", selects_processor_number},
-    {"long-mode", "a far transfer to Linux's 64-bit code segment (selector 33) leaves compatibility mode", entered_long_mode},
-    {"rep-overwrites-itself",
-     "a REP string instruction stores into its own bytes: after how many elements a processor refetches is its own affair",
-     overwrites_itself},
-    {"undefined-at-the-end",
-     "an undefined instruction runs over the end of the page or segment: the processor reports the end; the length of what is "
-     "no instruction is not known to the decoder",
-     undefined_at_the_end},
-    {"rep-compare-step",
-     "REP CMPS or SCAS under TF: the processor pushes flags that no comparison gives (SF and ZF both set)", steps_through_compare},
-    {"nested-task", "IRET with NT set is #GP in long mode, a task return in protected mode", nested_task_return},
-};
-
-const char *compare_exemption_name(unsigned n)
-{
-    return n < ARRAY_SIZE(exemptions) ? exemptions[n].name : NULL;
-}
-const char *compare_exemption_reason(unsigned n)
-{
-    return n < ARRAY_SIZE(exemptions) ? exemptions[n].reason : NULL;
 }
 
 /* ---- comparison ---- */
@@ -219,6 +135,207 @@ static void compare_all(struct text *t, const struct test_case *c, const struct 
     if (c->input.uses_fpu)
         compare_fpu(t, host->registers.fx, engine->registers.fx);
     compare_memory(t, host, engine);
+}
+
+/* ---- exemptions ---- */
+
+struct exemption {
+    const char *name, *reason;
+    bool (*applies)(const struct test_case *c, const struct oracle_output *host, const struct oracle_output *engine);
+};
+
+void compare_code_at(const struct test_case *c, const struct oracle_registers *r, uint8_t bytes[15])
+{
+    const struct oracle_input *in = &c->input;
+    uint32_t at = segment_base(r->segment[ORACLE_CS]) + (uint32_t)r->rip - ARENA_CODE - in->code_offset;
+
+    for (unsigned i = 0; i < 15; i++)
+        bytes[i] = at + i < in->code_length ? in->code[at + i] : ARENA_FILL_CODE;
+}
+
+/* What Zydis, with everything it knows, says to the code at CS:EIP of R, of which only LENGTH bytes exist. */
+static ZyanStatus decode_there(const struct test_case *c, const struct oracle_registers *r, unsigned length,
+                               ZydisDecodedInstruction *z)
+{
+    bool code32 = segment_is_code32(r->segment[ORACLE_CS]);
+    uint8_t bytes[15];
+    ZydisDecoder decoder;
+
+    compare_code_at(c, r, bytes);
+    ZydisDecoderInit(&decoder, code32 ? ZYDIS_MACHINE_MODE_LEGACY_32 : ZYDIS_MACHINE_MODE_LEGACY_16,
+                     code32 ? ZYDIS_STACK_WIDTH_32 : ZYDIS_STACK_WIDTH_16);
+    return ZydisDecoderDecodeInstruction(&decoder, NULL, bytes, length, z);
+}
+
+/* The selector of a far JMP or CALL with an immediate pointer, without its RPL; else 0. */
+static uint16_t far_selector_there(const struct test_case *c, const struct oracle_registers *r)
+{
+    ZydisDecodedInstruction z;
+    uint8_t bytes[15];
+
+    compare_code_at(c, r, bytes);
+    if (!ZYAN_SUCCESS(decode_there(c, r, 15, &z)) || z.opcode_map != ZYDIS_OPCODE_MAP_DEFAULT ||
+        (z.opcode != 0x9a && z.opcode != 0xea))
+        return 0;
+    return (uint16_t)(bytes[z.length - 2] | bytes[z.length - 1] << 8) & 0xfffc;
+}
+
+static bool selects_processor_number(const struct test_case *c, const struct oracle_output *host,
+                                     const struct oracle_output *engine)
+{
+    if (c->row != ROW_LSL && !c->block)
+        return false;
+    for (unsigned i = 0; i < 8; i++)
+        if ((c->input.registers.gpr[i] & 0xfffc) == 0x78)
+            return true;
+    return false;
+}
+
+static bool entered_long_mode(const struct test_case *c, const struct oracle_output *host,
+                              const struct oracle_output *engine)
+{
+    /* Out there it may also never end, and a call is pushed with 64-bit addresses; the engine still stands at the far JMP
+     * or CALL. */
+    if (engine->end == END_FAULT && far_selector_there(c, &engine->registers) == 0x30)
+        return true;
+    return (host->registers.segment[ORACLE_CS] & 0xfffc) == 0x30 || (engine->registers.segment[ORACLE_CS] & 0xfffc) == 0x30;
+}
+
+static bool nested_task_return(const struct test_case *c, const struct oracle_output *host,
+                               const struct oracle_output *engine)
+{
+    return (engine->registers.eflags & 0x4000) && engine->vector == 10 && host->vector == 13 &&
+           host->registers.rip == engine->registers.rip;
+}
+
+/* Where OUT ended there was a REP STOS or MOVS, whose bytes have changed. */
+static bool stores_into_itself(const struct test_case *c, const struct oracle_output *out)
+{
+    uint32_t at = oracle_arena_offset(segment_base(out->registers.segment[ORACLE_CS]) + (uint32_t)out->registers.rip);
+    ZydisDecodedInstruction z;
+    uint8_t bytes[15];
+
+    if (out->end != END_FAULT || at == UINT32_MAX || !ZYAN_SUCCESS(decode_there(c, &out->registers, 15, &z)) ||
+        z.opcode_map != ZYDIS_OPCODE_MAP_DEFAULT || ((z.opcode & 0xfe) != 0xa4 && (z.opcode & 0xfe) != 0xaa))
+        return false;
+    compare_code_at(c, &out->registers, bytes);
+    for (unsigned i = 0; i < out->line_count && i < ORACLE_MAX_LINES; i++)
+        for (unsigned j = 0; j < z.length; j++)
+            if (at + j - out->lines[i].offset < ORACLE_LINE && out->lines[i].bytes[at + j - out->lines[i].offset] != bytes[j])
+                return true;
+    /* More lines than there is room for, and its own not reached yet: only the hash knows. */
+    return out->line_count > ORACLE_MAX_LINES && out->lines[ORACLE_MAX_LINES - 1].offset < at;
+}
+
+/* REP STOS or MOVS that comes upon its own bytes. */
+static bool overwrites_itself(const struct test_case *c, const struct oracle_output *host,
+                              const struct oracle_output *engine)
+{
+
+    uint32_t before = (uint32_t)c->input.registers.gpr[7], after = (uint32_t)host->registers.gpr[7];
+
+    if (stores_into_itself(c, host) || stores_into_itself(c, engine))
+        return true;
+    if (!(instruction_table[c->row].attributes & ATTR_STRING))
+        return false;
+    return before - ARENA_CODE < 0x2000 || after - ARENA_CODE < 0x2000 ||
+           ((c->input.registers.segment[ORACLE_ES] & 4) && (before & 0xffff) < 0x2000);
+}
+
+/* Apart from what EXPLAINED, a copy of the processor's output with the explained part replaced, says. */
+static bool agrees_otherwise(const struct test_case *c, const struct oracle_output *explained,
+                             const struct oracle_output *engine)
+{
+    struct text silent = {NULL, 0, false};
+
+    compare_all(&silent, c, explained, engine);
+    return !silent.differs;
+}
+
+/* Offset of the last byte of a segment that code may run in. */
+static uint32_t code_limit(uint16_t selector)
+{
+    static const struct {
+        uint32_t limit;
+        bool pages;
+    } limits[] = {
+#define X(n, name, base, limit, bits32, contents, only, pages, absent) {limit, pages},
+        ORACLE_LDT(X)
+#undef X
+    };
+
+    if (!(selector & 4) || selector / 8u >= ORACLE_LDT_COUNT)
+        return UINT32_MAX;
+    return limits[selector / 8].pages ? limits[selector / 8].limit << 12 | 0xfff : limits[selector / 8].limit;
+}
+
+/* An undefined instruction that runs over the end of the page or the segment. It must be undefined by the bytes before
+ * the end alone, the fault must be the one of that very end, and nothing else may differ. */
+static bool undefined_at_the_end(const struct test_case *c, const struct oracle_output *host,
+                                 const struct oracle_output *engine)
+{
+    const struct oracle_registers *r = &host->registers;
+    uint32_t linear = segment_base(r->segment[ORACLE_CS]) + (uint32_t)r->rip, room;
+    struct oracle_output explained = *host;
+    ZydisDecodedInstruction z;
+
+    if (engine->vector != 6 || engine->end != END_FAULT || host->end != END_FAULT)
+        return false;
+    if (host->vector == 14 && (host->error & 0x10) && !(host->cr2 & (ARENA_PAGE - 1)))
+        room = host->cr2 - linear;
+    else if (host->vector == 13 && !host->error)
+        room = code_limit(r->segment[ORACLE_CS]) - (uint32_t)r->rip + 1;
+    else
+        return false;
+    if (!room || room >= 15)
+        return false;
+    ZyanStatus status = decode_there(c, r, room, &z);
+    if (ZYAN_SUCCESS(status) || status == ZYDIS_STATUS_NO_MORE_DATA)
+        return false;
+    explained.vector = 6;
+    return agrees_otherwise(c, &explained, engine);
+}
+
+/* CMPS or SCAS with REP under TF: the arithmetic flags pushed after one element, and nothing else. */
+static bool steps_through_compare(const struct test_case *c, const struct oracle_output *host,
+                                  const struct oracle_output *engine)
+{
+    struct oracle_output explained = *host;
+    ZydisDecodedInstruction z;
+
+    if (host->end != END_FAULT || host->vector != 1 || engine->vector != 1 || !(host->registers.eflags & FLAG_RF) ||
+        !ZYAN_SUCCESS(decode_there(c, &host->registers, 15, &z)) || z.opcode_map != ZYDIS_OPCODE_MAP_DEFAULT ||
+        !(z.attributes & (ZYDIS_ATTRIB_HAS_REPE | ZYDIS_ATTRIB_HAS_REPNE | ZYDIS_ATTRIB_HAS_REP)))
+        return false;
+    if ((z.opcode & 0xfe) != 0xa6 && (z.opcode & 0xfe) != 0xae)
+        return false;
+    explained.registers.eflags &= ~FLAG_ARITHMETIC;
+    explained.registers.eflags |= engine->registers.eflags & FLAG_ARITHMETIC;
+    return agrees_otherwise(c, &explained, engine);
+}
+
+static const struct exemption exemptions[] = {
+    {"processor-number", "LSL of Linux's per-CPU segment (selector 7B) tells which processor it ran on", selects_processor_number},
+    {"long-mode", "a far transfer to Linux's 64-bit code segment (selector 33) leaves compatibility mode", entered_long_mode},
+    {"rep-overwrites-itself",
+     "a REP string instruction stores into its own bytes: after how many elements a processor refetches is its own affair",
+     overwrites_itself},
+    {"undefined-at-the-end",
+     "an undefined instruction runs over the end of the page or segment: the processor reports the end; the length of what is "
+     "no instruction is not known to the decoder (only where the bytes before the end are none with any continuation)",
+     undefined_at_the_end},
+    {"rep-compare-step",
+     "REP CMPS or SCAS under TF: the processor pushes flags that no comparison gives (SF and ZF both set)", steps_through_compare},
+    {"nested-task", "IRET with NT set is #GP in long mode, a task return in protected mode", nested_task_return},
+};
+
+const char *compare_exemption_name(unsigned n)
+{
+    return n < ARRAY_SIZE(exemptions) ? exemptions[n].name : NULL;
+}
+const char *compare_exemption_reason(unsigned n)
+{
+    return n < ARRAY_SIZE(exemptions) ? exemptions[n].reason : NULL;
 }
 
 enum verdict compare_outputs(const struct test_case *c, const struct oracle_output *host,

@@ -10,6 +10,9 @@ enum verdict { VERDICT_AGREE, VERDICT_DISCARD, VERDICT_EXEMPT, VERDICT_DIFFER };
 enum verdict compare_outputs(const struct test_case *c, const struct oracle_output *host,
                              const struct oracle_output *engine, char *text, size_t size);
 
+/* The code at CS:EIP of R, as it was before the case ran. */
+void compare_code_at(const struct test_case *c, const struct oracle_registers *r, uint8_t bytes[15]);
+
 /* The exemption table, for the documentation: NULL behind the last. */
 const char *compare_exemption_name(unsigned n);
 const char *compare_exemption_reason(unsigned n);

@@ -90,6 +90,17 @@ uint32_t segment_base(uint16_t selector)
     return (selector & 4) && selector / 8u < ORACLE_LDT_COUNT ? bases[selector / 8] : 0;
 }
 
+bool segment_is_code32(uint16_t selector)
+{
+    static const bool wide[] = {
+#define X(n, name, base, limit, bits32, ...) bits32,
+        ORACLE_LDT(X)
+#undef X
+    };
+
+    return !(selector & 4) || selector / 8u >= ORACLE_LDT_COUNT || wide[selector / 8];
+}
+
 uint32_t state_operand_offset(const struct decoded_instruction *insn, const struct operand *o,
                               const struct oracle_registers *registers)
 {

@@ -17,6 +17,8 @@ uint16_t state_selector(struct random *random);
 void state_fpu(struct random *random, uint8_t *fx);
 /* Base of a segment that cases start with. */
 uint32_t segment_base(uint16_t selector);
+/* Whether code in it is 32-bit code. */
+bool segment_is_code32(uint16_t selector);
 uint32_t state_operand_offset(const struct decoded_instruction *insn, const struct operand *operand,
                               const struct oracle_registers *registers);
 

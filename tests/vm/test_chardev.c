@@ -401,8 +401,22 @@ static void test_pty(void **state)
     struct fixture *f = *state;
     struct error err;
     char bytes[16] = "";
+    /* The name is printed to standard output, at once. */
+    int output[2], standard_output = dup(STDOUT_FILENO);
+    fflush(stdout);
+    assert_int_equal(pipe(output), 0);
+    assert_int_equal(dup2(output[1], STDOUT_FILENO), STDOUT_FILENO);
     struct chardev *c = open_spec(f, "pty", &err);
+    dup2(standard_output, STDOUT_FILENO);
+    close(standard_output);
+    close(output[1]);
+    char printed[128] = "", expected[128];
+    assert_true(read(output[0], printed, sizeof printed - 1) > 0);
+    close(output[0]);
     assert_non_null(c);
+    assert_int_equal(strncmp(chardev_description(c), "pty:", 4), 0);
+    snprintf(expected, sizeof expected, "char device redirected to %s (label ", chardev_description(c) + 4);
+    assert_int_equal(strncmp(printed, expected, strlen(expected)), 0);
     use(c, &f->user);
     spin(f, 3);
     assert_false(chardev_is_connected(c));

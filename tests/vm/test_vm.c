@@ -115,7 +115,7 @@ static void test_reset_after_shutdown_allows_cont(void **state)
         spin(1);
     vm_request_reset(guest.vm, VM_CAUSE_HOST_QMP_RESET);
     spin(1);
-    assert_int_equal(guest.vm->state, VM_PAUSED);
+    assert_int_equal(guest.vm->state, VM_PRELAUNCH);
     assert_true(vm_cont(guest.vm, &err));
 }
 
@@ -200,7 +200,7 @@ static void test_reset_while_stopped_stays_stopped(void **state)
     vm_stop(guest.vm, VM_PAUSED);
     vm_request_reset(guest.vm, VM_CAUSE_HOST_QMP_RESET);
     spin(3);
-    assert_int_equal(guest.vm->state, VM_PAUSED);
+    assert_int_equal(guest.vm->state, VM_PRELAUNCH);
     assert_int_equal(vm_cpu(guest.vm, 0)->state.rip, 0xfff0);
     assert_int_equal(vm_cpu(guest.vm, 0)->state.segment[SEG_CS].base, 0xffff0000);
     assert_string_equal(events.text, "resume stop reset:host-qmp-system-reset ");
