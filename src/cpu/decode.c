@@ -187,16 +187,18 @@ static uint16_t apply_model(const struct cpu_model *model, const ZydisDecodedIns
     return row;
 }
 
-/* 8F with a ModRM.reg other than 0. For Zydis it begins an XOP instruction, of which more bytes are wanted; no model has
- * those, and what is left is undefined by these two bytes. */
-static bool is_undefined_pop(const uint8_t *code, size_t length)
+/* 8F with a ModRM.reg other than 0, and 0F 0F. For Zydis these begin XOP and 3DNow! instructions, of which more bytes are
+ * wanted; no model has those, and what is left is undefined by its two bytes. */
+static bool is_undefined_beginning(const uint8_t *code, size_t length)
 {
     static const uint8_t prefixes[] = {0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x66, 0x67, 0xf0, 0xf2, 0xf3};
     size_t at = 0;
 
     while (at < length && memchr(prefixes, code[at], sizeof prefixes))
         at++;
-    return at + 1 < length && code[at] == 0x8f && (code[at + 1] & 0x38);
+    if (at + 1 >= length)
+        return false;
+    return (code[at] == 0x8f && (code[at + 1] & 0x38)) || (code[at] == 0x0f && code[at + 1] == 0x0f);
 }
 
 enum decode_status decode_instruction(const struct decoder *decoder, const uint8_t *code, size_t length, uint32_t eip,
@@ -211,7 +213,7 @@ enum decode_status decode_instruction(const struct decoder *decoder, const uint8
     ZyanStatus status = ZydisDecoderDecodeInstruction(code32 ? &decoder->decoder32 : &decoder->decoder16, &context,
                                                       code, available, &z);
     if (!ZYAN_SUCCESS(status)) {
-        if (status == ZYDIS_STATUS_NO_MORE_DATA && is_undefined_pop(code, available))
+        if (status == ZYDIS_STATUS_NO_MORE_DATA && is_undefined_beginning(code, available))
             return DECODE_UNDEFINED;
         if (status == ZYDIS_STATUS_NO_MORE_DATA)
             return length >= INSTRUCTION_MAX_LENGTH ? DECODE_TOO_LONG : DECODE_MORE;
