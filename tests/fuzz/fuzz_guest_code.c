@@ -179,7 +179,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t length = in.left < CODE_SIZE ? in.left : CODE_SIZE;
     memcpy(m->vm->memory->ram + CODE, in.data, length);
     enter(m->vm, mode, flags);
-    fuzz_machine_run(m, 1500);
+    fuzz_machine_run(m, 600);
     return 0;
 }
 

@@ -11,7 +11,7 @@
 #include <sys/time.h>
 
 /* Faults that find no handler go round without retiring an instruction: this much processor time, and it is enough. */
-#define PATIENCE_MICROSECONDS 100000
+#define PATIENCE_MICROSECONDS 30000
 
 static struct vcpu *volatile watched; /* by the signal handler */
 
