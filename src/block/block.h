@@ -76,8 +76,8 @@ struct block_options {
     const char *path;
     const char *format; /* NULL or "raw" */
     bool read_only;
-    bool auto_read_only; /* where the file may not be written, open it read-only instead of failing */
-    bool snapshot;       /* the file is only read */
+    bool auto_read_only;          /* where the file may not be written, open it read-only instead of failing */
+    bool snapshot;                /* the file is only read */
     const char *temporary_folder; /* for snapshots; NULL: $TMPDIR, else /var/tmp */
 };
 

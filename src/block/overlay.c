@@ -111,8 +111,7 @@ static int open_temporary(const char *folder)
     return fd;
 }
 
-bool block_overlay_open(struct block *block, struct block *base, const struct block_options *options,
-                        struct error *err)
+bool block_overlay_open(struct block *block, struct block *base, const struct block_options *options, struct error *err)
 {
     const char *folder = options->temporary_folder ? options->temporary_folder : getenv("TMPDIR");
     if (!folder || !folder[0])
@@ -130,8 +129,8 @@ bool block_overlay_open(struct block *block, struct block *base, const struct bl
         return false;
     }
     overlay->bitmap_size = (size_t)(base->sectors / 8 + 1);
-    void *bitmap = mmap(NULL, overlay->bitmap_size, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *bitmap =
+        mmap(NULL, overlay->bitmap_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (bitmap == MAP_FAILED) {
         block_error(options, err, "snapshot=on: no memory left for the map of its sectors");
         overlay_free(overlay);

@@ -121,11 +121,11 @@ static unsigned mode_page(const struct ide_drive *drive, unsigned page, unsigned
         to[0] = 0x2a;
         to[1] = 0x12;
         if (!changeable) {
-            to[2] = 0x3b; /* reads CD-R, CD-RW, DVD-ROM, DVD-R */
-            to[4] = 0x70; /* multisession, mode 2 form 1 and 2 */
-            to[5] = 0x03; /* CD-DA commands, accurate */
+            to[2] = 0x3b;                              /* reads CD-R, CD-RW, DVD-ROM, DVD-R */
+            to[4] = 0x70;                              /* multisession, mode 2 form 1 and 2 */
+            to[5] = 0x03;                              /* CD-DA commands, accurate */
             to[6] = 0x29 | (drive->locked ? 0x02 : 0); /* tray, eject, lock */
-            put16(to + 8, 706);                         /* kB/s: 4x */
+            put16(to + 8, 706);                        /* kB/s: 4x */
             put16(to + 10, 2);
             put16(to + 12, 512); /* buffer, kB */
             put16(to + 14, 706);

@@ -401,8 +401,7 @@ static void fdc_loaded(void *object)
     struct fdc *fdc = object;
     if (fdc->phase > FDC_RESULT || fdc->position > fdc->length || fdc->length > FDC_SECTOR ||
         fdc->command_length >= FDC_PARAMETERS || fdc->command_expected > FDC_PARAMETERS ||
-        fdc->result_length > FDC_RESULTS ||
-        (fdc->phase == FDC_RESULT && fdc->result_position >= fdc->result_length))
+        fdc->result_length > FDC_RESULTS || (fdc->phase == FDC_RESULT && fdc->result_position >= fdc->result_length))
         reset_controller(fdc, false);
 }
 

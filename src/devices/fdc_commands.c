@@ -10,13 +10,27 @@ enum { RELATIVE_UP = 0x40, RECALIBRATE_STEPS = 79 };
 static const struct {
     uint8_t mask, code, operation, length;
 } commands[] = {
-    {0x1f, 0x06, OP_READ, 9},          {0x1f, 0x0c, OP_READ_DELETED, 9}, {0x3f, 0x05, OP_WRITE, 9},
-    {0x3f, 0x09, OP_WRITE_DELETED, 9}, {0x9f, 0x02, OP_READ_TRACK, 9},   {0x1f, 0x16, OP_VERIFY, 9},
-    {0xff, 0x10, OP_VERSION, 1},       {0xbf, 0x0d, OP_FORMAT, 6},       {0x1f, 0x11, OP_SCAN_EQUAL, 9},
-    {0x1f, 0x19, OP_SCAN_LOW, 9},      {0x1f, 0x1d, OP_SCAN_HIGH, 9},    {0xff, 0x07, OP_RECALIBRATE, 2},
-    {0xff, 0x08, OP_SENSE_INTERRUPT, 1}, {0xff, 0x03, OP_SPECIFY, 3},    {0xff, 0x04, OP_SENSE_DRIVE, 2},
-    {0xff, 0x13, OP_CONFIGURE, 4},     {0xff, 0x0f, OP_SEEK, 3},         {0xbf, 0x8f, OP_RELATIVE_SEEK, 3},
-    {0xff, 0x0e, OP_DUMPREG, 1},       {0xbf, 0x0a, OP_READ_ID, 2},      {0xff, 0x12, OP_PERPENDICULAR, 2},
+    {0x1f, 0x06, OP_READ, 9},
+    {0x1f, 0x0c, OP_READ_DELETED, 9},
+    {0x3f, 0x05, OP_WRITE, 9},
+    {0x3f, 0x09, OP_WRITE_DELETED, 9},
+    {0x9f, 0x02, OP_READ_TRACK, 9},
+    {0x1f, 0x16, OP_VERIFY, 9},
+    {0xff, 0x10, OP_VERSION, 1},
+    {0xbf, 0x0d, OP_FORMAT, 6},
+    {0x1f, 0x11, OP_SCAN_EQUAL, 9},
+    {0x1f, 0x19, OP_SCAN_LOW, 9},
+    {0x1f, 0x1d, OP_SCAN_HIGH, 9},
+    {0xff, 0x07, OP_RECALIBRATE, 2},
+    {0xff, 0x08, OP_SENSE_INTERRUPT, 1},
+    {0xff, 0x03, OP_SPECIFY, 3},
+    {0xff, 0x04, OP_SENSE_DRIVE, 2},
+    {0xff, 0x13, OP_CONFIGURE, 4},
+    {0xff, 0x0f, OP_SEEK, 3},
+    {0xbf, 0x8f, OP_RELATIVE_SEEK, 3},
+    {0xff, 0x0e, OP_DUMPREG, 1},
+    {0xbf, 0x0a, OP_READ_ID, 2},
+    {0xff, 0x12, OP_PERPENDICULAR, 2},
     {0x7f, 0x14, OP_LOCK, 1},
 };
 
@@ -103,8 +117,7 @@ static void relative_seek(struct fdc *fdc, unsigned unit)
     int by = fdc->command[0] & RELATIVE_UP ? fdc->command[2] : -(int)fdc->command[2];
     unsigned track = drive ? clamp_track(drive, drive->track + by) : 0;
     uint8_t counter = (uint8_t)(fdc->cylinder[unit] + by);
-    fdc_begin_seek(fdc, unit, fdc->command[2], (uint8_t)track, counter,
-                   (uint8_t)(ST0_SEEK_END | unit));
+    fdc_begin_seek(fdc, unit, fdc->command[2], (uint8_t)track, counter, (uint8_t)(ST0_SEEK_END | unit));
 }
 
 /* ---- immediate commands ---- */

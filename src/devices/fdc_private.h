@@ -64,7 +64,13 @@ enum fdc_step {
 };
 
 /* Virtual nanoseconds. */
-enum { FDC_DELAY_RESET = 20000, FDC_DELAY_BEGIN = 20000, FDC_DELAY_SECTOR = 20000, FDC_DELAY_STEP = 5000, FDC_DELAY_SETTLE = 20000 };
+enum {
+    FDC_DELAY_RESET = 20000,
+    FDC_DELAY_BEGIN = 20000,
+    FDC_DELAY_SECTOR = 20000,
+    FDC_DELAY_STEP = 5000,
+    FDC_DELAY_SETTLE = 20000
+};
 
 struct fdc_drive {
     struct block *block;
@@ -99,7 +105,7 @@ struct fdc {
 
     /* Registers. */
     uint8_t dor, tape, dsr;
-    bool interrupt; /* INT, before DMAGATE# */
+    bool interrupt;  /* INT, before DMAGATE# */
     bool requesting; /* DRQ */
     /* Status of each unit for SENSE INTERRUPT STATUS. */
     uint8_t pending[FDC_UNITS]; /* ST0 */
@@ -108,8 +114,8 @@ struct fdc {
     uint8_t seeking;             /* one bit a unit */
 
     /* Settings. */
-    uint8_t specify[2];  /* step rate and head unload, head load and ND */
-    uint8_t configure;   /* EIS, EFIFO, POLL, threshold */
+    uint8_t specify[2]; /* step rate and head unload, head load and ND */
+    uint8_t configure;  /* EIS, EFIFO, POLL, threshold */
     uint8_t precompensation_track;
     uint8_t perpendicular;
     bool locked;

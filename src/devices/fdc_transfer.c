@@ -155,7 +155,7 @@ static void sector_done(struct fdc *fdc)
     }
     if (fdc->operation == OP_VERIFY && (fdc->command[1] & VERIFY_COUNT))
         terminal = fdc->count == fdc->command[8]; /* 0 is 256: COUNT wraps */
-    if (fdc->operation == OP_READ_DELETED) { /* a raw image has no deleted data: one sector, then stop */
+    if (fdc->operation == OP_READ_DELETED) {      /* a raw image has no deleted data: one sector, then stop */
         finish(fdc, 0, 0, ST2_CONTROL_MARK);
         return;
     }

@@ -25,7 +25,7 @@ struct ide_drive_config {
 /* A user's view of a drive. */
 struct ide_drive_info {
     enum ide_kind kind;
-    struct block *block; /* NULL: no disc */
+    struct block *block;                /* NULL: no disc */
     uint16_t cylinders, heads, sectors; /* default geometry of a disk */
     bool tray_open, locked;
 };

@@ -102,9 +102,9 @@ void ide_data_phase(struct ide_drive *drive, enum ide_phase phase, uint32_t leng
 bool ide_move_dma(struct ide_drive *drive, bool to_memory)
 {
     const struct ide_adapter *adapter = &drive->channel->adapter;
-    drive->position += (uint32_t)adapter->transfer(adapter->opaque, drive->channel->number,
-                                                   drive->buffer + drive->position,
-                                                   drive->length - drive->position, to_memory);
+    drive->position +=
+        (uint32_t)adapter->transfer(adapter->opaque, drive->channel->number, drive->buffer + drive->position,
+                                    drive->length - drive->position, to_memory);
     if (drive->position >= drive->length)
         return true;
     drive->phase = PHASE_DMA;
@@ -574,10 +574,9 @@ void ide_channel_describe(struct ide_channel *channel, void (*print)(void *to, c
         if (drive->kind == IDE_NONE)
             continue;
         snprintf(line, sizeof line, "ide%u-%s%u: %s%s, status=%02x error=%02x command=%02x %s%s%s", channel->number,
-                 drive->kind == IDE_CDROM ? "cd" : "hd", i,
-                 drive->block ? drive->block->path : "no medium", drive->tray_open ? " (tray open)" : "", drive->status,
-                 drive->error, drive->command, phases[drive->phase], drive->interrupt ? " INTRQ" : "",
-                 channel->selected == i ? " selected" : "");
+                 drive->kind == IDE_CDROM ? "cd" : "hd", i, drive->block ? drive->block->path : "no medium",
+                 drive->tray_open ? " (tray open)" : "", drive->status, drive->error, drive->command,
+                 phases[drive->phase], drive->interrupt ? " INTRQ" : "", channel->selected == i ? " selected" : "");
         print(to, line);
     }
 }

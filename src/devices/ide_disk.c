@@ -17,8 +17,8 @@ static bool geometry_from_partition_table(struct ide_drive *drive)
         return false;
     for (unsigned i = 0; i < 4; i++) {
         const uint8_t *entry = mbr + 446 + 16 * i;
-        uint32_t size = (uint32_t)entry[12] | (uint32_t)entry[13] << 8 | (uint32_t)entry[14] << 16 |
-                        (uint32_t)entry[15] << 24;
+        uint32_t size =
+            (uint32_t)entry[12] | (uint32_t)entry[13] << 8 | (uint32_t)entry[14] << 16 | (uint32_t)entry[15] << 24;
         /* Partitions end on a cylinder: their last head and sector are the disk's. */
         unsigned heads = entry[5] + 1u, sectors = entry[6] & 63;
         if ((entry[0] & 0x7f) || !entry[4] || !size || !sectors || heads > 16)

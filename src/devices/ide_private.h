@@ -16,7 +16,14 @@ enum {
     IDE_DEVICE = 6,
     IDE_STATUS = 7 /* writing: command */
 };
-enum { STATUS_ERR = 0x01, STATUS_DRQ = 0x08, STATUS_DSC = 0x10, STATUS_DF = 0x20, STATUS_DRDY = 0x40, STATUS_BSY = 0x80 };
+enum {
+    STATUS_ERR = 0x01,
+    STATUS_DRQ = 0x08,
+    STATUS_DSC = 0x10,
+    STATUS_DF = 0x20,
+    STATUS_DRDY = 0x40,
+    STATUS_BSY = 0x80
+};
 enum { ERROR_ABRT = 0x04, ERROR_IDNF = 0x10, ERROR_UNC = 0x40 };
 enum { DEVICE_LBA = 0x40, DEVICE_DEV = 0x10, DEVICE_HEAD = 0x0f, DEVICE_ONES = 0xa0 };
 enum { CONTROL_NIEN = 0x02, CONTROL_SRST = 0x04, CONTROL_HOB = 0x80 };
@@ -38,13 +45,13 @@ enum ide_phase { PHASE_IDLE, PHASE_BUSY, PHASE_DATA_IN, PHASE_DATA_OUT, PHASE_DM
 /* What the drive does when its timer fires. */
 enum ide_step {
     STEP_NONE,
-    STEP_RESET,       /* end of a reset: signature */
-    STEP_COMMAND,     /* the command register was written */
-    STEP_READ_BLOCK,  /* the next DRQ block of a read */
-    STEP_WRITE_BLOCK, /* a DRQ block came in */
-    STEP_DMA,         /* a piece of a DMA transfer */
-    STEP_PACKET,      /* the packet came in */
-    STEP_PACKET_DATA, /* the next piece to the host */
+    STEP_RESET,             /* end of a reset: signature */
+    STEP_COMMAND,           /* the command register was written */
+    STEP_READ_BLOCK,        /* the next DRQ block of a read */
+    STEP_WRITE_BLOCK,       /* a DRQ block came in */
+    STEP_DMA,               /* a piece of a DMA transfer */
+    STEP_PACKET,            /* the packet came in */
+    STEP_PACKET_DATA,       /* the next piece to the host */
     STEP_PACKET_PARAMETERS, /* a parameter list came in */
     STEP_PACKET_DMA
 };
@@ -86,7 +93,7 @@ struct ide_drive {
     bool packet_dma, tray_open, locked, unit_attention;
     uint8_t sense_key, sense_asc, sense_ascq;
     uint8_t attention_asc;
-    uint8_t media_event; /* to be told by GET EVENT STATUS NOTIFICATION; 0: none */
+    uint8_t media_event;            /* to be told by GET EVENT STATUS NOTIFICATION; 0: none */
     uint16_t byte_limit;            /* bytes a DRQ piece, as the host wants it */
     uint32_t data_total, data_done; /* bytes of a data phase */
     bool data_is_blocks;            /* from the disc, else from REPLY */

@@ -225,8 +225,7 @@ static void piix_ide_describe(struct device *device, void (*print)(void *to, con
     for (unsigned i = 0; i < PIIX_IDE_CHANNELS; i++) {
         const struct bus_master *master = &ide->masters[i];
         snprintf(line, sizeof line, "ide%u: %s, bus master command=%02x status=%02x table=%08x", i,
-                 ide->channels[i].command_ports.enabled ? "on" : "off", master->command, master->status,
-                 master->table);
+                 ide->channels[i].command_ports.enabled ? "on" : "off", master->command, master->status, master->table);
         print(to, line);
         ide_channel_describe(&ide->channels[i], print, to);
     }
@@ -283,8 +282,8 @@ struct piix_ide *piix_ide_create(const struct device_bus *bus, struct pci_bus *p
     pci_set16(writable, PIIX_IDE_TIMING + 2, 0xf3ff);
     writable[PIIX_IDE_TIMING + 4] = 0xff; /* slave timing */
     pci_set16(ide->pci.write_1_clears, PCI_STATUS, 0x3800);
-    ide->master_ports = (struct port_range){
-        .name = "ide-bus-master", .count = BUS_MASTER_PORTS, .ops = &master_ops, .opaque = ide};
+    ide->master_ports =
+        (struct port_range){.name = "ide-bus-master", .count = BUS_MASTER_PORTS, .ops = &master_ops, .opaque = ide};
     pci_device_set_io_bar(&ide->pci, 4, &ide->master_ports, BUS_MASTER_PORTS);
     const struct ide_adapter adapter = {channel_interrupt, master_transfer, ide};
     for (unsigned i = 0; i < PIIX_IDE_CHANNELS; i++) {
