@@ -6,7 +6,9 @@ set -euo pipefail
 packages=(
     cmake ninja-build gcc libc6-dev pkg-config          # to build
     libzydis-dev libzycore-dev libelf-dev libjansson-dev zlib1g-dev libcapstone-dev
+    libsdl2-dev                                         # to build -display sdl (left out without it)
     libcmocka-dev nasm gcc-multilib python3                # tests and our own guests
+    xvfb xdotool                                        # tests of -display sdl
     cpio gzip xz-utils                                  # the default Linux guest
 )
 

@@ -1,6 +1,7 @@
 #include "app/app.h"
 
 #include "app/crash.h"
+#include "app/display.h"
 #include "app/exit_codes.h"
 #include "app/options.h"
 #include "monitor/gdbstub.h"
@@ -25,12 +26,13 @@ struct app {
     struct chardev_host host;
     struct vm *vm;
     struct chardev *chardevs[APP_MAX_CHARDEVS];
-    struct chardev *children[VM_MAX_SERIAL + APP_MAX_MONITORS + VM_MAX_DEVICES + 1]; /* of muxes */
+    struct chardev *children[VM_MAX_SERIAL + APP_MAX_MONITORS + VM_MAX_DEVICES + 2]; /* of muxes */
     unsigned child_count;
     struct chardev_port serial[VM_MAX_SERIAL];
     struct chardev_port device[VM_MAX_DEVICES];
     struct monitors *monitors;
     struct gdbstub *gdbstub;
+    struct app_display display;
     int signal_fd;
     unsigned signal_source;
     int ended_by; /* signal, or 0 */
@@ -56,6 +58,7 @@ static void signal_ready(void *opaque, short revents)
             terminal_reapply(&app->terminal);
             continue;
         }
+        app_display_close(&app->display); /* the line is to stay on the terminal */
         if (!app->ended_by)
             fprintf(stderr, "dragoman: terminating on signal %u\n", info.ssi_signo);
         app->ended_by = (int)info.ssi_signo;
@@ -140,6 +143,17 @@ static bool connect_ports(struct app *app, struct error *err)
     return true;
 }
 
+/* Before the monitors: on a shared terminal the screen comes first. */
+static bool open_display(struct app *app, struct error *err)
+{
+    const struct app_attachment *at = &app->options.display.screen;
+    struct chardev *screen = at->chardev >= 0 ? attach(app, at, "display", err) : NULL;
+    if (at->chardev >= 0 && !screen)
+        return false;
+    return app_display_open(&app->display, &app->options, app->vm, monitors_console(app->monitors), screen, &app->host,
+                            err);
+}
+
 static bool start_monitors(struct app *app, struct error *err)
 {
     for (unsigned i = 0; i < app->options.monitor_count; i++) {
@@ -197,7 +211,7 @@ static bool assemble(struct app *app, struct error *err)
     if (!app->vm || !set_up_log(app, err))
         return false;
     app->monitors = monitors_create(app->vm, &app->host, err);
-    return app->monitors && open_chardevs(app, err) && connect_ports(app, err) && start_monitors(app, err) &&
+    return app->monitors && open_chardevs(app, err) && connect_ports(app, err) && open_display(app, err) && start_monitors(app, err) &&
            vm_start(app->vm, err);
 }
 
@@ -206,6 +220,7 @@ static bool assemble(struct app *app, struct error *err)
 static void take_apart(struct app *app)
 {
     /* First what talks to the machine, then the machine, then what its devices write to. */
+    app_display_close(&app->display);
     if (app->vm)
         vm_end(app->vm);
     gdbstub_destroy(app->gdbstub);
@@ -265,6 +280,7 @@ int app_main(int argc, char **argv)
     handled_signals(&set);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     signal(SIGPIPE, SIG_IGN);       /* a vanished reader is an error of write() */
+    signal(SIGXFSZ, SIG_IGN);       /* so is a limit on the size of files */
     prctl(PR_SET_TIMERSLACK, 1000); /* nanoseconds: the guest's timers are not to be late by 50 us each */
 
     int code = EXIT_CODE_OK;

@@ -102,13 +102,21 @@ static bool set_processors(struct parse *parse, const char *value)
 
 static bool set_engine(struct parse *parse, const char *value)
 {
-    static const char *const later_engines[] = {"tier1", "tier2", "auto", "lockstep"};
-    if (!strcmp(value, "interp"))
-        return true;
+    static const struct {
+        const char *name;
+        enum vm_engine engine;
+    } engines[] = {{"interp", VM_ENGINE_INTERP}, {"tier1", VM_ENGINE_TIER1}, {"auto", VM_ENGINE_AUTO}, {"lockstep", VM_ENGINE_LOCKSTEP}};
+    static const char *const later_engines[] = {"tier2"};
+    for (size_t i = 0; i < sizeof engines / sizeof engines[0]; i++)
+        if (!strcmp(value, engines[i].name)) {
+            parse->options->vm.engine = engines[i].engine;
+            return true;
+        }
     for (size_t i = 0; i < sizeof later_engines / sizeof later_engines[0]; i++)
         if (!strcmp(value, later_engines[i]))
-            return error_set(parse->err, "--engine: '%s' is not available in this build (use interp)", value);
-    return invalid(parse, value, "interp");
+            return error_set(parse->err, "--engine: '%s' is not available in this build (use interp, tier1 or auto)",
+                             value);
+    return invalid(parse, value, "interp, tier1 or auto");
 }
 
 static bool set_icount(struct parse *parse, const char *value)
@@ -189,8 +197,67 @@ static bool set_data_path(struct parse *parse, const char *value)
     return true;
 }
 
+static bool set_boot(struct parse *parse, const char *value)
+{
+    return options_parse_boot(value, &parse->options->vm.boot, parse->err);
+}
+
+static bool set_no_floppy_check(struct parse *parse, const char *value)
+{
+    parse->options->vm.no_floppy_check = true;
+    return true;
+}
+
 static bool accept(struct parse *parse, const char *value)
 {
+    return true;
+}
+
+/* ---- drives ---- */
+
+static bool set_floppy_a(struct parse *parse, const char *value)
+{
+    return options_set_floppy(parse->options, parse->name, 0, value, parse->err);
+}
+
+static bool set_floppy_b(struct parse *parse, const char *value)
+{
+    return options_set_floppy(parse->options, parse->name, 1, value, parse->err);
+}
+
+static bool set_disk_a(struct parse *parse, const char *value)
+{
+    return options_set_disk(parse->options, parse->name, 0, value, parse->err);
+}
+
+static bool set_disk_b(struct parse *parse, const char *value)
+{
+    return options_set_disk(parse->options, parse->name, 1, value, parse->err);
+}
+
+static bool set_disk_c(struct parse *parse, const char *value)
+{
+    return options_set_disk(parse->options, parse->name, 2, value, parse->err);
+}
+
+static bool set_disk_d(struct parse *parse, const char *value)
+{
+    return options_set_disk(parse->options, parse->name, 3, value, parse->err);
+}
+
+static bool set_cdrom(struct parse *parse, const char *value)
+{
+    return options_set_cdrom(parse->options, parse->name, value, parse->err);
+}
+
+static bool add_drive(struct parse *parse, const char *value)
+{
+    return options_add_drive(parse->options, value, parse->err);
+}
+
+static bool set_snapshot(struct parse *parse, const char *value)
+{
+    parse->options->snapshot = true;
     return true;
 }
 
@@ -204,24 +271,25 @@ static bool set_nographic(struct parse *parse, const char *value)
 
 static bool set_display(struct parse *parse, const char *value)
 {
-    static const char *const others[] = {"sdl", "gtk", "curses", "vnc", "spice-app", "egl-headless", "dbus", "term"};
-    if (!strcmp(value, "none"))
-        return true;
-    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
-        if (!strncmp(value, others[i], strlen(others[i])))
-            return error_set(parse->err, "-display: '%s' is not yet available in this build (use none)", value);
-    return invalid(parse, value, "none");
+    return options_set_display(parse->options, value, parse->out, &parse->done, parse->err);
+}
+
+static bool set_full_screen(struct parse *parse, const char *value)
+{
+    parse->options->display.full_screen = true;
+    return true;
 }
 
 static bool set_vga(struct parse *parse, const char *value)
 {
-    static const char *const others[] = {"std", "cirrus", "vmware", "qxl", "virtio"};
-    if (!strcmp(value, "none"))
+    static const char *const others[] = {"cirrus", "vmware", "qxl", "virtio"};
+    parse->options->vm.vga = !strcmp(value, "std");
+    if (!strcmp(value, "none") || !strcmp(value, "std"))
         return true;
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
         if (!strcmp(value, others[i]))
-            return error_set(parse->err, "-vga: '%s' is not yet available in this build (use none)", value);
-    return invalid(parse, value, "none");
+            return error_set(parse->err, "-vga: '%s' is not yet available in this build (use std or none)", value);
+    return invalid(parse, value, "std or none");
 }
 
 static bool add_serial(struct parse *parse, const char *value)
@@ -323,11 +391,6 @@ static bool print_instructions(struct parse *parse, const char *value)
 
 /* ---- not there yet, or not to be had ---- */
 
-static bool set_disk(struct parse *parse, const char *value)
-{
-    return error_set(parse->err, "%s: disks are not yet available in this build ('%s')", parse->name, value);
-}
-
 static bool set_network(struct parse *parse, const char *value)
 {
     return !strcmp(value, "none")
@@ -359,17 +422,29 @@ static const struct option_row rows[] = {
     {"name", "NAME", "the machine's name, for monitors", set_name},
     {"rtc", "base=BASE", "what the clock shows: utc, localtime or a date (2006-06-17T16:01:21)", set_rtc},
     {"icount", "shift=N", "deterministic time: 2^N nanoseconds an instruction (0 to 10)", set_icount},
-    {"engine", "NAME", "execution engine: interp", set_engine},
+    {"engine", "NAME", "execution engine: interp, tier1 (translate at once), auto (translate what is hot)", set_engine},
     {"accel", "NAME", NULL, set_accelerator},
     {"kernel", "FILE", "boot a Linux bzImage, a multiboot kernel or an ELF file directly", set_kernel},
     {"initrd", "FILE", "initial RAM disk, or multiboot modules (FILE ARGUMENTS,...)", set_initrd},
     {"append", "LINE", "command line of the kernel", set_append},
     {"bios", "FILE", "firmware ROM, 64 KiB to 4 MiB", set_bios},
-    {"L", "DIR", "directory in which -bios looks for names without a slash", set_data_path},
-    {"boot", "ORDER", NULL, accept},
+    {"L", "DIR", "directory in which firmware is looked for, before the usual ones", set_data_path},
+    {"boot", "[order=]ABC", "boot from these in order: a floppy, c disk, d CD-ROM; once=, menu=on, strict=on", set_boot},
+    {"fda", "FILE", "floppy disk in drive A:", set_floppy_a},
+    {"fdb", "FILE", "floppy disk in drive B:", set_floppy_b},
+    {"hda", "FILE", "hard disk: primary master; -hdb, -hdc, -hdd are the next ones", set_disk_a},
+    {"hdb", "FILE", NULL, set_disk_b},
+    {"hdc", "FILE", NULL, set_disk_c},
+    {"hdd", "FILE", NULL, set_disk_d},
+    {"cdrom", "FILE", "CD-ROM: secondary master", set_cdrom},
+    {"drive", "file=FILE,...", "drive: format=raw, if=ide|floppy, index=, media=disk|cdrom, snapshot=on, readonly=on, id=",
+     add_drive},
+    {"snapshot", NULL, "what is written to any drive is lost at the end", set_snapshot},
+    {"no-fd-bootchk", NULL, "boot floppies without a signature", set_no_floppy_check},
     {"nographic", NULL, "no window: serial port and monitor on this terminal (Ctrl-A h helps)", set_nographic},
-    {"display", "KIND", "display: none", set_display},
-    {"vga", "KIND", "graphics adapter: none", set_vga},
+    {"display", "KIND", "screen: sdl (a window), term (this terminal; Ctrl-A h helps) or none", set_display},
+    {"full-screen", NULL, "let the window take the whole screen", set_full_screen},
+    {"vga", "KIND", "graphics adapter: std or none", set_vga},
     {"serial", "DEV", "next serial port: [mon:]stdio, file:PATH, unix:PATH, tcp:HOST:PORT, pty, null, none, chardev:ID",
      add_serial},
     {"monitor", "DEV", "human monitor on DEV", add_monitor},
@@ -390,20 +465,10 @@ static const struct option_row rows[] = {
     {"D", "FILE", "log to FILE instead of standard error", set_log_file},
     {"list-instructions", NULL, "print the instruction table", print_instructions},
     /* Accepted for the sake of scripts: they describe what is the case anyway. */
-    {"snapshot", NULL, NULL, accept},
     {"no-user-config", NULL, NULL, accept},
     {"no-hpet", NULL, NULL, accept},
-    {"no-fd-bootchk", NULL, NULL, accept},
     {"parallel", "DEV", NULL, accept},
-    {"hda", "FILE", NULL, set_disk},
-    {"hdb", "FILE", NULL, set_disk},
-    {"hdc", "FILE", NULL, set_disk},
-    {"hdd", "FILE", NULL, set_disk},
-    {"fda", "FILE", NULL, set_disk},
-    {"fdb", "FILE", NULL, set_disk},
-    {"cdrom", "FILE", NULL, set_disk},
-    {"drive", "SPEC", NULL, set_disk},
-    {"blockdev", "SPEC", NULL, set_disk},
+    {"blockdev", "SPEC", NULL, not_yet},
     {"net", "SPEC", NULL, set_network},
     {"nic", "SPEC", NULL, set_network},
     {"netdev", "SPEC", NULL, set_network},
@@ -440,24 +505,54 @@ static const struct option_row *find_row(const char *name)
 
 /* ---- after all options ---- */
 
-/* A ROM's name without a slash is looked up here, then in the data directories. */
-static bool find_bios(struct app_options *options, struct error *err)
+#define FIRMWARE       "bios-256k.bin"
+#define VGA_FIRMWARE   "vgabios-stdvga.bin"
+#define FIRMWARE_HINT  "(Debian's package seabios has it)"
+
+/* The file NAME in the data directories, on behalf of OPTION; NULL if there is none or memory is short. */
+static char *find_firmware(const struct app_options *options, const char *name)
 {
     static const char *const standard[] = {"/usr/share/seabios", "/usr/share/qemu"};
-    const char *name = options->vm.bios;
     char path[4096];
-    if (!name || strchr(name, '/') || access(name, F_OK) == 0)
-        return true;
     for (unsigned i = 0; i < options->data_path_count + 2; i++) {
         const char *directory =
             i < options->data_path_count ? options->data_paths[i] : standard[i - options->data_path_count];
-        if ((size_t)snprintf(path, sizeof path, "%s/%s", directory, name) < sizeof path && access(path, F_OK) == 0) {
-            options->bios_path = strdup(path);
-            options->vm.bios = options->bios_path;
-            return options->bios_path || error_set(err, "out of memory");
-        }
+        if ((size_t)snprintf(path, sizeof path, "%s/%s", directory, name) < sizeof path && access(path, F_OK) == 0)
+            return strdup(path);
     }
-    return error_set(err, "-bios: cannot find '%s'", name);
+    return NULL;
+}
+
+/* A ROM's name without a slash is looked up here, then in the data directories. Without -bios and without a kernel the
+ * usual firmware starts. */
+static bool find_bios(struct app_options *options, struct error *err)
+{
+    const char *name = options->vm.bios;
+    if (!name && options->vm.kernel) {
+        options->bios_path = find_firmware(options, FIRMWARE);
+        options->vm.usual_bios = options->bios_path;
+        return true;
+    }
+    if (name && (strchr(name, '/') || access(name, F_OK) == 0))
+        return true;
+    options->bios_path = find_firmware(options, name ? name : FIRMWARE);
+    options->vm.bios = options->bios_path;
+    if (options->bios_path)
+        return true;
+    return name ? error_set(err, "-bios: cannot find '%s'", name)
+                : error_set(err, "cannot find the firmware '" FIRMWARE "' " FIRMWARE_HINT
+                                 "; give one with -bios FILE or boot with -kernel FILE");
+}
+
+/* Its ROM has the modes, for firmware, and the font. A kernel that is booted directly can do without. */
+static bool find_vga_bios(struct app_options *options, struct error *err)
+{
+    if (!options->vm.vga)
+        return true;
+    options->vga_bios_path = find_firmware(options, VGA_FIRMWARE);
+    options->vm.vga_bios = options->vga_bios_path;
+    return options->vga_bios_path || options->vm.kernel ||
+           error_set(err, "cannot find the video BIOS '" VGA_FIRMWARE "' " FIRMWARE_HINT "; -vga none does without");
 }
 
 static bool check_boot(const struct app_options *options, struct error *err)
@@ -467,8 +562,6 @@ static bool check_boot(const struct app_options *options, struct error *err)
         return error_set(err, "-initrd is only for use with -kernel");
     if (!vm->kernel && vm->append)
         return error_set(err, "-append is only for use with -kernel");
-    if (!vm->kernel && !vm->bios)
-        return error_set(err, "nothing to boot: give -kernel FILE or -bios FILE (-help lists all options)");
     return true;
 }
 
@@ -478,6 +571,8 @@ static void set_defaults(struct app_options *options)
     options->vm.cpu = "pentium4";
     options->vm.ram_size = VM_RAM_DEFAULT;
     options->vm.vcpu_count = 1;
+    options->vm.vga = true;
+    options->vm.boot.reboot_timeout = VM_REBOOT_TIMEOUT_DEFAULT;
     options->vm.rtc_epoch = (int64_t)time(NULL);
     options->default_serial = options->default_monitor = true;
     options->gdb.chardev = -1;
@@ -489,9 +584,14 @@ enum options_result options_parse(struct app_options *options, int argc, char **
     for (int i = 1; i < argc; i++) {
         const char *word = argv[i];
         char shown[64];
-        if (word[0] != '-' || !word[1]) {
-            error_set(err, "'%s': disk images are not yet available in this build (options begin with '-')", word);
+        if (!strcmp(word, "-")) {
+            error_set(err, "'-': an option or the name of a disk image is missing");
             return OPTIONS_ERROR;
+        }
+        if (word[0] != '-') {
+            if (!options_set_disk(options, "disk image", 0, word, err))
+                return OPTIONS_ERROR;
+            continue;
         }
         const char *name = word[1] == '-' ? word + 2 : word + 1;
         const struct option_row *row = find_row(name);
@@ -513,7 +613,10 @@ enum options_result options_parse(struct app_options *options, int argc, char **
         if (parse.done)
             return OPTIONS_DONE;
     }
-    if (!check_boot(options, err) || !find_bios(options, err) || !options_complete_devices(options, err))
+    options->vm.firmware_on_serial = options->nographic;
+    if (!check_boot(options, err) || !find_bios(options, err) || !find_vga_bios(options, err) ||
+        !options_complete_drives(options, err) || !options_complete_devices(options, err) ||
+        !options_complete_display(options, err))
         return OPTIONS_ERROR;
     return OPTIONS_RUN;
 }
@@ -521,5 +624,7 @@ enum options_result options_parse(struct app_options *options, int argc, char **
 void options_finish(struct app_options *options)
 {
     free(options->bios_path);
-    options->bios_path = NULL;
+    free(options->vga_bios_path);
+    options->bios_path = options->vga_bios_path = NULL;
+    options_finish_drives(options);
 }

@@ -18,8 +18,19 @@ struct app_attachment {
     int chardev; /* index into chardevs, -1: none */
 };
 
+enum app_display_kind { APP_DISPLAY_DEFAULT, APP_DISPLAY_NONE, APP_DISPLAY_TERM, APP_DISPLAY_SDL };
+
+struct app_display_options {
+    enum app_display_kind kind; /* APP_DISPLAY_DEFAULT only while options are parsed */
+    bool full_screen, keep_open;
+    int grab_chord;               /* enum sdl_grab_chord */
+    struct app_attachment screen; /* term: its chardev */
+    bool has_monitor;             /* term: the chardev has a monitor, too */
+};
+
 struct app_options {
     struct vm_options vm;
+    struct app_display_options display;
 
     /* Chardevs in the order in which they are to be opened. */
     struct chardev_config chardevs[APP_MAX_CHARDEVS];
@@ -52,7 +63,9 @@ struct app_options {
     } unresolved[APP_MAX_CHARDEVS];
     unsigned unresolved_count;
 
-    char *bios_path; /* owned: where -bios was found */
+    char *bios_path, *vga_bios_path;  /* owned: where they were found */
+    char *drive_paths[VM_MAX_DRIVES]; /* owned: images named within a -drive */
+    bool snapshot;                    /* -snapshot */
 };
 
 enum options_result {
@@ -95,6 +108,26 @@ bool options_set_gdb(struct app_options *options, const char *text, struct error
 bool options_add_debugcon(struct app_options *options, const char *text, struct error *err);
 /* Default serial port and monitor, and names still to be resolved. */
 bool options_complete_devices(struct app_options *options, struct error *err);
+
+/* ---- option_drives.c ---- */
+/* -fda, -hda and their like. NUMBER counts from 0. */
+bool options_set_floppy(struct app_options *options, const char *option, unsigned number, const char *path,
+                        struct error *err);
+bool options_set_disk(struct app_options *options, const char *option, unsigned number, const char *path,
+                      struct error *err);
+bool options_set_cdrom(struct app_options *options, const char *option, const char *path, struct error *err);
+bool options_add_drive(struct app_options *options, const char *text, struct error *err);
+/* "cad" or "order=,once=,menu=,strict=,splash-time=,reboot-timeout=". */
+bool options_parse_boot(const char *text, struct vm_boot_option *boot, struct error *err);
+/* Drives that every machine has. */
+bool options_complete_drives(struct app_options *options, struct error *err);
+void options_finish_drives(struct app_options *options);
+
+/* ---- option_display.c ---- */
+/* "none", "term", "sdl[,key=value...]"; "help" prints to OUT and sets *DONE. */
+bool options_set_display(struct app_options *options, const char *text, FILE *out, bool *done, struct error *err);
+/* Chooses a display if nobody has, and gives it its chardev and its monitor. After all other chardevs. */
+bool options_complete_display(struct app_options *options, struct error *err);
 
 /* ---- list_instructions.c ---- */
 void list_instructions(FILE *out);

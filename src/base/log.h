@@ -20,7 +20,11 @@
     X(UNIMP, "unimp", "accesses to what is not implemented, once each")         \
     X(GUEST_ERRORS, "guest_errors", "impossible requests from the guest")       \
     X(IO, "io", "port and memory-mapped device accesses")                       \
-    X(SMC, "smc", "invalidation of code that was written to")
+    X(SMC, "smc", "invalidation of code that was written to")                   \
+    X(JIT, "jit", "translations made, and why others were not")                 \
+    X(OP, "op", "IR of each translated block as it was lifted")                 \
+    X(OP_OPT, "op_opt", "IR of each translated block after each pass")          \
+    X(OUT_ASM, "out_asm", "host code of each translated block")
 
 enum log_category_bit {
 #define X(id, name, help) LOG_BIT_##id,

@@ -25,7 +25,18 @@
     X(mmio_reads, "memory-mapped device reads")                                 \
     X(mmio_writes, "memory-mapped device writes")                               \
     X(code_page_writes, "stores into pages that hold decoded code")             \
-    X(halts, "HLT executed")
+    X(halts, "HLT executed")                                                    \
+    X(translations, "blocks translated")                                        \
+    X(translated_instructions, "guest instructions translated")                 \
+    X(translated_bytes, "bytes of host code made")                              \
+    X(translation_failures, "blocks that could not be translated")              \
+    X(native_entries, "times translated code was entered from the run loop")    \
+    X(chains_made, "links between translations made")                           \
+    X(chains_cut, "links between translations cut")                             \
+    X(cache_evictions, "segments of the code cache emptied to make room")       \
+    X(native_slow_reads, "reads of translated code that C carried out")         \
+    X(native_slow_writes, "writes of translated code that C carried out")       \
+    X(native_interpreted, "instructions interpreted for translated code")
 
 struct stats {
 #define X(field, help) uint64_t field;

@@ -1,5 +1,6 @@
 /* Raw images: the file's bytes are the disk's. Regular files and host block devices. */
 #include "block/block.h"
+#include "block/foreign_format.h"
 #include "block/host_file.h"
 
 #include <errno.h>
@@ -87,6 +88,16 @@ static bool measure(const struct block_options *options, int fd, uint64_t *secto
     return true;
 }
 
+/* Who says format=raw means it. */
+static bool check_format(const struct block_options *options, int fd, struct error *err)
+{
+    uint8_t start[FOREIGN_FORMAT_BYTES];
+    ssize_t got = options->format ? 0 : pread(fd, start, sizeof start, 0);
+    const char *name = got > 0 ? foreign_format_name(start, (size_t)got) : NULL;
+    return !name ||
+           block_error(options, err, "is %s, not a raw disk image (format=raw takes it as one all the same)", name);
+}
+
 bool block_raw_open(struct block *block, const struct block_options *options, struct error *err)
 {
     bool writable = !options->read_only;
@@ -103,7 +114,7 @@ bool block_raw_open(struct block *block, const struct block_options *options, st
         return block_error(options, err, "cannot open it%s: %s", writable ? " for writing" : "", strerror(errno));
     struct raw *raw = NULL;
     if (!check_kind(options, fd, err) || !lock_file(options, fd, writable, err) ||
-        !measure(options, fd, &block->sectors, err))
+        !measure(options, fd, &block->sectors, err) || !check_format(options, fd, err))
         goto fail;
     raw = malloc(sizeof *raw);
     if (!raw) {

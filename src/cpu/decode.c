@@ -1,6 +1,7 @@
 /* Zydis decoding, mapped onto the instruction table and a neutral operand form. */
 #include "cpu/decode.h"
 
+#include "cpu/decode_length.h"
 #include "cpu/model.h"
 
 #include <string.h>
@@ -176,6 +177,10 @@ static uint16_t apply_model(const struct cpu_model *model, const ZydisDecodedIns
 {
     bool map_0f = z->opcode_map == ZYDIS_OPCODE_MAP_0F;
 
+    if (map_0f && z->opcode == 0x0d) /* PREFETCHW later on; before, a NOP since the Pentium 4 with NX, and undefined */
+        return model->has_nx ? ROW_NOP : ROW_NONE;
+    if (row == ROW_PEXTRW && !map_0f) /* 0F 3A 15: SSE4.1 */
+        return ROW_NONE;
     if (row == ROW_NOP && map_0f) /* multi-byte NOPs and hints: 0F 18..1F, from the P6 on */
         return cpu_has(model, FEATURE_NOPL) ? ROW_NOP : ROW_NONE;
     if (z->mnemonic == ZYDIS_MNEMONIC_PAUSE) /* F3 90 has always been accepted, as NOP */
@@ -187,18 +192,19 @@ static uint16_t apply_model(const struct cpu_model *model, const ZydisDecodedIns
     return row;
 }
 
-/* 8F with a ModRM.reg other than 0, and 0F 0F. For Zydis these begin XOP and 3DNow! instructions, of which more bytes are
- * wanted; no model has those, and what is left is undefined by its two bytes. */
-static bool is_undefined_beginning(const uint8_t *code, size_t length)
+/* What Zydis refused. An instruction that is undefined is so only when all of it is there; what only lacks bytes for
+ * Zydis may be whole for a processor without XOP, VEX and 3DNow!. */
+static enum decode_status refused(ZyanStatus why, const uint8_t *code, size_t available, bool code32,
+                                  struct decoded_instruction *out)
 {
-    static const uint8_t prefixes[] = {0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x66, 0x67, 0xf0, 0xf2, 0xf3};
-    size_t at = 0;
+    unsigned length = decode_length(code, available, code32);
 
-    while (at < length && memchr(prefixes, code[at], sizeof prefixes))
-        at++;
-    if (at + 1 >= length)
-        return false;
-    return (code[at] == 0x8f && (code[at + 1] & 0x38)) || (code[at] == 0x0f && code[at + 1] == 0x0f);
+    if (why == ZYDIS_STATUS_INSTRUCTION_TOO_LONG || length > INSTRUCTION_MAX_LENGTH)
+        return DECODE_TOO_LONG;
+    if (!length || length > available)
+        return available >= INSTRUCTION_MAX_LENGTH ? DECODE_TOO_LONG : DECODE_MORE;
+    out->length = (uint8_t)length;
+    return DECODE_UNDEFINED;
 }
 
 enum decode_status decode_instruction(const struct decoder *decoder, const uint8_t *code, size_t length, uint32_t eip,
@@ -212,13 +218,8 @@ enum decode_status decode_instruction(const struct decoder *decoder, const uint8
     memset(out, 0, sizeof *out);
     ZyanStatus status = ZydisDecoderDecodeInstruction(code32 ? &decoder->decoder32 : &decoder->decoder16, &context,
                                                       code, available, &z);
-    if (!ZYAN_SUCCESS(status)) {
-        if (status == ZYDIS_STATUS_NO_MORE_DATA && is_undefined_beginning(code, available))
-            return DECODE_UNDEFINED;
-        if (status == ZYDIS_STATUS_NO_MORE_DATA)
-            return length >= INSTRUCTION_MAX_LENGTH ? DECODE_TOO_LONG : DECODE_MORE;
-        return status == ZYDIS_STATUS_INSTRUCTION_TOO_LONG ? DECODE_TOO_LONG : DECODE_UNDEFINED;
-    }
+    if (!ZYAN_SUCCESS(status))
+        return refused(status, code, available, code32, out);
     out->length = z.length;
     out->operand_size = z.operand_width / 8;
     out->address_size = z.address_width / 8;

@@ -230,7 +230,7 @@ static bool check_operand(struct vcpu *cpu, const struct long_operand *o, enum m
 }
 
 /* FLDENV or FRSTOR met a fault behind the first GOT bytes: the status and tag words and the registers that were read
- * are loaded. */
+ * are loaded, the pointers if all of them were read. */
 static bool load_partially(struct vcpu *cpu, const struct long_operand *o, const uint8_t *memory, unsigned got)
 {
     unsigned word = o->args->operand_size;
@@ -248,6 +248,11 @@ static bool load_partially(struct vcpu *cpu, const struct long_operand *o, const
         host.environment.ftw = value;
     }
     __asm__ volatile("fldenv %0" : : "m"(host.environment));
+    if (got >= o->environment) {
+        struct host_environment unused;
+
+        environment_from_memory(cpu, o->args, memory, &unused);
+    }
     if (got > o->environment) {
         __asm__ volatile("fnsave %0" : "=m"(host));
         for (unsigned at = 0; o->environment + at + 10 <= got; at += 10)

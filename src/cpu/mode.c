@@ -42,7 +42,7 @@ static enum segment_shape shape_of(const struct segment *segment, bool is_cs)
 
     if (end == FLAT_END && segment->base == 0)
         return SHAPE_FLAT;
-    return end >= 0x10000 ? SHAPE_64K : SHAPE_OTHER;
+    return end >= 0x10000 && !(segment->base & 15) ? SHAPE_64K : SHAPE_OTHER;
 }
 
 static uint32_t shapes(const struct vcpu *cpu)

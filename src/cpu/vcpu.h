@@ -193,8 +193,8 @@ struct cpu_state {
 enum segment_shape {
     SHAPE_OTHER, /* every access is checked against read_end/write_end and the base is added */
     SHAPE_FLAT,  /* base 0, limit 4 GiB, readable and writable (code: readable): no check at all */
-    SHAPE_64K    /* writable expand-up data (code: readable), limit >= FFFFh: 16-bit offsets need no limit check
-                  * apart from operands that straddle FFFFh when limit == FFFFh; base as it is */
+    SHAPE_64K    /* writable expand-up data (code: readable), limit >= FFFFh, base a multiple of 16: 16-bit offsets
+                  * need no limit check apart from operands that straddle FFFFh, and those are misaligned */
 };
 
 /* ---- exceptions, Intel SDM vol. 3, table 6-1 ---- */
@@ -239,6 +239,18 @@ struct cpu_environment {
 struct cpu_model;
 struct instruction_row;
 
+/* What translated code keeps at hand in the vCPU (backend-x86_64/). */
+struct native_context {
+    void *translator;       /* struct translator *, or NULL */
+    void *jump_cache;       /* struct native_jump *: where indirect branches are looked up */
+    uint64_t fault_address; /* host return address of the call that met a guest fault */
+    uint64_t caller_stack;  /* RSP of native enter */
+    uint32_t bounce_linear; /* of the write that a bounce buffer stands for */
+    uint32_t bounce_size;
+    bool leave;             /* the running translation is gone: leave at the next instruction boundary */
+    _Alignas(16) uint8_t bounce[32]; /* operands that cannot be accessed directly */
+};
+
 struct vcpu {
     struct cpu_state state; /* first: gpr at offset 0 */
 
@@ -272,6 +284,7 @@ struct vcpu {
     struct cpu_environment environment;
     uint64_t tsc_hz;
     void *engine;                /* struct interp *, later struct translator * */
+    struct native_context native;
     void (*kick)(struct vcpu *cpu); /* wakes the vCPU thread out of HLT; any thread */
     void *kick_opaque;
 };

@@ -27,6 +27,10 @@ struct vga;
 struct vga *vga_create(const struct device_bus *bus, struct pci_bus *pci, uint8_t devfn, const char *rom_path,
                        struct error *err);
 
+/* As firmware would: text mode 3, 80 x 25 in colour, blank, with the font of the ROM. For a board without firmware;
+ * undone by reset. */
+void vga_set_up(struct vga *vga);
+
 /* The present picture in FRAME, in dots of the monitor: 320 x 200 modes come as 640 x 400. While the
  * screen is off the frame keeps its size and is black. False when memory is short. */
 bool vga_render(struct vga *vga, struct display_frame *frame);

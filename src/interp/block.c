@@ -5,6 +5,8 @@
 
 struct callout_op *block_allocate_callout(struct interp *interp)
 {
+    if (interp->single_callout)
+        return interp->single_callout;
     interp->arena_top -= sizeof(struct callout_op);
     return (struct callout_op *)(void *)(interp->arena + interp->arena_top);
 }
@@ -23,7 +25,9 @@ void block_flush_all(struct interp *interp)
     for (uint64_t page = 0; page < interp->page_count; page++) {
         if (interp->page_blocks[page]) {
             interp->page_blocks[page] = NULL;
-            memory_clear_code(memory, page);
+            memory_refresh_code(memory, page);
+            if (!memory->code_lines[page])
+                memory_clear_code(memory, page);
         }
     }
     memset(interp->hash, 0, BLOCK_HASH_SIZE * sizeof *interp->hash);
@@ -92,15 +96,19 @@ static void unlink_from_page(struct interp *interp, struct block *block, uint64_
         *p = *next_on_page(block, page);
 }
 
-/* Recomputes which lines of PAGE hold code after blocks have gone. */
-static void refresh_code_lines(struct interp *interp, uint64_t page)
+uint64_t block_code_lines(void *opaque, uint64_t page)
 {
-    struct memory *memory = interp->cpu->mmu.memory;
+    struct interp *interp = opaque;
     uint64_t lines = 0;
 
     for (struct block *b = interp->page_blocks[page]; b; b = *next_on_page(b, page))
         lines |= b->cover[b->cover[0].page == page ? 0 : 1].lines;
-    memory->code_lines[page] = lines; /* 0: memory_page_written() forgets the page in time */
+    return lines;
+}
+
+static void refresh_code_lines(struct interp *interp, uint64_t page)
+{
+    memory_refresh_code(interp->cpu->mmu.memory, page);
 }
 
 static void kill_block(struct interp *interp, struct block *block)
@@ -204,11 +212,29 @@ const struct op *interp_enter_cached(struct vcpu *cpu)
     return NULL;
 }
 
+void block_forget(struct interp *interp, struct block *block)
+{
+    kill_block(interp, block);
+    interp->cpu->stats->blocks_invalidated--;
+    for (unsigned side = 0; side < 2; side++) {
+        uint64_t page = block->cover[side].page;
+
+        if (page == UINT64_MAX)
+            continue;
+        unlink_from_page(interp, block, page);
+        refresh_code_lines(interp, page);
+        if (block->cover[1].page == page)
+            break;
+    }
+}
+
 const struct op *interp_follow_slow(struct vcpu *cpu, struct link *link)
 {
     struct interp *interp = interp_of(cpu);
 
     cpu->state.rip = link->eip;
+    if (interp->native && interp->native->has(interp->native->opaque))
+        return NULL;
     if (cpu->budget <= 0 || atomic_load_explicit(&cpu->attention, memory_order_relaxed) || interp->flush_posted ||
         interp->uncached)
         return NULL;

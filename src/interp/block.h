@@ -41,6 +41,7 @@ struct block {
     uint16_t length;        /* in bytes */
     uint8_t count;          /* instructions */
     bool dead;
+    uint32_t heat;          /* executions left until the translator is asked */
     bool crosses;           /* into a second page */
     bool interrupts;        /* single: INT n, INT3, ICEBP */
     bool interrupts_on_overflow; /* single: INTO */
@@ -79,6 +80,10 @@ struct interp {
         uint64_t page;
         unsigned offset, length;
     } posted[INTERP_POSTED_WRITES];
+    const struct interp_native *native; /* the translator, or NULL */
+    bool step_requested;       /* by the translator: the instruction at state.rip, alone */
+    bool single_done;          /* interp_run_single() came to its end */
+    struct callout_op *single_callout; /* interp_lower_single(): where callout arguments go */
     struct block *uncached;    /* block of code outside RAM and ROM: run once, then forgotten */
     int64_t accounted_budget; /* cpu->budget as of the last interp_account() */
     bool repeating; /* a REP left between iterations, with RF set for whoever interrupts it */
@@ -86,6 +91,8 @@ struct interp {
     uint32_t *breakpoints;
     size_t breakpoint_count;
     bool breakpoint_hit;
+    uint16_t mutated_row;      /* test_hooks.h; nothing else looks at them */
+    uint8_t mutation;
     uint64_t resume_linear;    /* do not stop again at the breakpoint just reported */
     bool resume_valid;
 };
@@ -104,8 +111,15 @@ always_inline unsigned jump_cache_index(uint32_t linear)
 struct block *block_find(struct interp *interp, uint32_t extra_mode);
 /* Decodes a new block; memory comes from the arena (flushed when full). */
 struct block *block_decode(struct interp *interp, uint32_t mode, uint32_t linear, uint64_t physical);
+/* Lowers one decoded instruction into OP; BLOCK lends what lowering looks at. */
+void block_lower_one(struct interp *interp, struct block *block, const struct decoded_instruction *insn, uint32_t mode,
+                     uint32_t eip, struct op *op);
 /* Forgets all blocks; not while one runs. */
 void block_flush_all(struct interp *interp);
+/* Forgets BLOCK alone (a translation takes its place); not while it runs. */
+void block_forget(struct interp *interp, struct block *block);
+/* Lines of RAM page PAGE that hold decoded code (a code source, see mmu/memory.h). */
+uint64_t block_code_lines(void *interp, uint64_t page);
 /* Written listener: kills the blocks that overlap the written lines. */
 void block_page_written(struct interp *interp, uint64_t page, unsigned offset, unsigned length);
 /* Puts BLOCK where lookups find it and marks its code lines. */
@@ -118,8 +132,6 @@ op_handler block_stale_handler;
 /* Enters the block at state.rip if that is quick (cached, nothing to attend to); otherwise NULL: back to
  * the run loop. */
 const struct op *interp_enter_cached(struct vcpu *cpu);
-/* Counts the instructions retired since the last call, BUDGET being what is left now. */
-void interp_account(struct interp *interp, int64_t budget);
 /* Follows an unlinked or refused link. */
 const struct op *interp_follow_slow(struct vcpu *cpu, struct link *link);
 
@@ -128,7 +140,7 @@ always_inline const struct op *interp_enter(struct vcpu *cpu, struct block *bloc
 {
     int64_t budget = cpu->budget - block->count;
 
-    if (unlikely(budget < 0 || atomic_load_explicit(&cpu->attention, memory_order_relaxed))) {
+    if (unlikely(budget < 0 || atomic_load_explicit(&cpu->attention, memory_order_relaxed) || --block->heat == 0)) {
         cpu->state.rip = block->eip;
         return NULL;
     }

@@ -1,6 +1,9 @@
 /* Building a block: fetching code, decoding, lowering. */
 #include "interp/block.h"
 #include "interp/lower.h"
+#ifdef INTERP_TEST_HOOKS
+#include "interp/test_hooks.h"
+#endif
 
 #include <stdio.h>
 #include <string.h>
@@ -66,6 +69,64 @@ static void prepare_op(struct op *op, uint32_t eip, const struct decoded_instruc
     op->base = op->index = GPR_ZERO * 8;
 }
 
+#ifdef INTERP_TEST_HOOKS
+/* Mutated operations keep the original beside the block, where callouts have their arguments. */
+static_assert(sizeof(struct op) <= sizeof(struct callout_op), "an operation fits");
+
+void interp_test_mutate(struct interp *interp, uint16_t row, unsigned kind)
+{
+    interp->mutated_row = row;
+    interp->mutation = (uint8_t)kind;
+    interp_flush(interp);
+}
+
+static const struct op *stop_handler(struct vcpu *cpu, const struct op *op)
+{
+    return op;
+}
+
+static const struct op *skip_handler(struct vcpu *cpu, const struct op *op)
+{
+    NEXT();
+}
+
+/* The original alone, then what spoils it; where it does not come back it faulted, or was a branch. */
+static const struct op *mutated_handler(struct vcpu *cpu, const struct op *op)
+{
+    struct op alone[2] = {*(const struct op *)op->pointer, {.handler = stop_handler}};
+
+    unsigned kind = interp_of(cpu)->mutation;
+    bool wanted = mutation_wanted(cpu, kind);
+
+    alone[0].remaining = op->remaining;
+    const struct op *next = alone[0].handler(cpu, &alone[0]);
+    if (next != &alone[1])
+        return next;
+    if (wanted)
+        mutation_apply(cpu, kind);
+    NEXT();
+}
+
+static void mutate(struct interp *interp, const struct decoded_instruction *insn, struct op *op)
+{
+    if (!interp->mutation || interp->mutated_row != insn->row)
+        return;
+    if (interp->mutation == MUTATION_SKIP) {
+        op->handler = skip_handler;
+    } else if (interp->mutation == MUTATION_DISPLACE) {
+        for (unsigned i = 0; i < insn->operand_count; i++)
+            if (insn->operands[i].kind == OPERAND_MEMORY)
+                op->displacement++;
+    } else {
+        struct op *original = (struct op *)(void *)block_allocate_callout(interp);
+
+        *original = *op;
+        op->handler = mutated_handler;
+        op->pointer = original;
+    }
+}
+#endif
+
 static void lower_instruction(struct interp *interp, struct block *block, const struct decoded_instruction *insn,
                               enum decode_status status, uint32_t mode, uint32_t eip, struct op *op)
 {
@@ -81,6 +142,25 @@ static void lower_instruction(struct interp *interp, struct block *block, const 
         lower_functions[insn->row](&l);
     if (!op->handler)
         lower_raise(&l, EXC_UD);
+#ifdef INTERP_TEST_HOOKS
+    mutate(interp, insn, op);
+#endif
+}
+
+/* Pairs are fused into one operation; not while one of them may be broken on purpose. */
+static bool may_fuse(const struct interp *interp)
+{
+#ifdef INTERP_TEST_HOOKS
+    return !interp->mutation;
+#else
+    return true;
+#endif
+}
+
+void block_lower_one(struct interp *interp, struct block *block, const struct decoded_instruction *insn, uint32_t mode,
+                     uint32_t eip, struct op *op)
+{
+    lower_instruction(interp, block, insn, DECODE_OK, mode, eip, op);
 }
 
 /* Decodes the one instruction at the block's start that runs over the end of the page (or of the segment).
@@ -145,6 +225,7 @@ struct block *block_decode(struct interp *interp, uint32_t mode, uint32_t linear
     block->physical = physical;
     block->cs_base = cpu->state.segment[SEG_CS].base;
     block->cs_limit = cpu->state.segment[SEG_CS].limit;
+    block->heat = interp->native ? interp->native->heat(interp->native->opaque, physical) : UINT32_MAX;
     block->eip = (uint32_t)cpu->state.rip;
     block->mode = mode;
     block->linear = linear;
@@ -191,7 +272,7 @@ struct block *block_decode(struct interp *interp, uint32_t mode, uint32_t linear
             log_instruction(cpu, &insn, fetch.code + used, mode, eip);
         ends = status != DECODE_OK || (instruction_table[insn.row].attributes & ATTR_ENDS_BLOCK);
         lower_instruction(interp, block, &insn, status, mode, eip, &block->ops[block->op_count++]);
-        if (status == DECODE_OK && block->count)
+        if (status == DECODE_OK && block->count && may_fuse(interp))
             lower_fuse(&previous, &block->ops[block->count - 1], &insn);
         previous = insn;
         block->count++;

@@ -21,6 +21,18 @@ extern const struct fpu_fault __stop_fpu_fault_table[] __attribute__((weak));
  * by fpu_signal_install(). */
 static struct sigaction previous;
 
+/* Who knows the code that this thread runs; a thread runs one vCPU. */
+static _Thread_local struct {
+    bool (*resolve)(void *opaque, uintptr_t pc, uintptr_t *recovery);
+    void *opaque;
+} resolver;
+
+void fpu_signal_set_resolver(bool (*resolve)(void *opaque, uintptr_t pc, uintptr_t *recovery), void *opaque)
+{
+    resolver.resolve = resolve;
+    resolver.opaque = opaque;
+}
+
 static uintptr_t resolve(const int32_t *field)
 {
     return (uintptr_t)field + (uintptr_t)(intptr_t)*field;
@@ -55,6 +67,12 @@ static void on_sigfpe(int signal_number, siginfo_t *info, void *context)
     greg_t *registers = u->uc_mcontext.gregs;
     const struct fpu_fault *fault = find((uintptr_t)registers[REG_RIP]);
 
+    uintptr_t recovery;
+
+    if (!fault && resolver.resolve && resolver.resolve(resolver.opaque, (uintptr_t)registers[REG_RIP], &recovery)) {
+        registers[REG_RIP] = (greg_t)recovery;
+        return;
+    }
     if (!fault) {
         pass_on(signal_number, info, context);
         return;

@@ -19,6 +19,7 @@
 #define DRAGOMAN_INTERP_FPU_SIGNAL_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /* Text for an asm goto: the instruction at local label 1 may fault; LABEL is the goto label. */
 #define FPU_FAULT_ENTRY(label) FPU_FAULT_ENTRY_WITH(label, "0")
@@ -37,5 +38,9 @@
  * before gets every SIGFPE that does not come from an instruction in the table. To be called before
  * the first vCPU runs, not by two threads at once. False: sigaction() failed, see errno. */
 bool fpu_signal_install(void);
+
+/* For translated code, which has no entries in the table: RESOLVE is asked on this thread, in the signal handler, where to
+ * go on after a fault at host address PC; false: not ours. NULL: nobody. */
+void fpu_signal_set_resolver(bool (*resolve)(void *opaque, uintptr_t pc, uintptr_t *recovery), void *opaque);
 
 #endif

@@ -12,12 +12,47 @@ struct interp;
 struct interp *interp_create(struct vcpu *cpu, struct error *err);
 void interp_destroy(struct interp *interp);
 
+/* A translator beside the interpreter. All functions on the vCPU's thread. */
+struct interp_native {
+    void *opaque;
+    /* Runs translated code from state.rip on, if there is any; true if some guest code ran (or an exception was
+     * delivered) and the run loop shall look around. */
+    bool (*enter)(void *opaque);
+    /* Is there a translation for state.rip? */
+    bool (*has)(void *opaque);
+    /* The code at state.rip is hot. True: it is translated now. */
+    bool (*translate)(void *opaque);
+    /* Executions of a new block, at guest-physical PHYSICAL, until translate() is asked. */
+    uint32_t (*heat)(void *opaque, uint64_t physical);
+};
+void interp_set_native(struct interp *interp, const struct interp_native *native);
+/* From a translator: the instruction at state.rip shall be interpreted alone, then look around. */
+void interp_request_step(struct interp *interp);
+bool interp_step_is_requested(const struct interp *interp);
+
+/* One instruction lowered for a translator that has no code of its own for it; not a branch, nothing that ends blocks.
+ * Freed by interp_free_single(). NULL: no memory. REMAINING: instructions of the translation from it on. */
+struct interp_single;
+struct decoded_instruction;
+struct interp_single *interp_lower_single(struct interp *interp, const struct decoded_instruction *insn, uint32_t mode,
+                                          uint32_t eip, unsigned remaining);
+void interp_free_single(struct interp_single *single);
+/* Executes it. False: it did not come to its end: state.rip says where to go on (a fault was delivered; REP left to be
+ * resumed), the rest of the translation's instructions are not charged. */
+bool interp_run_single(struct interp *interp, const struct interp_single *single);
+/* Counted time: brings cpu->instructions and the clock up to BUDGET being left. */
+void interp_account(struct interp *interp, int64_t budget);
+
 /* Runs guest code until ATTENTION_STOP or ATTENTION_RESET is posted, the processor halts
  * (state.halted), or cpu->budget is used up. Interrupts and exceptions are delivered inside.
  * Counts retired instructions into cpu->instructions and, with a counted clock, advances it.
  * state.rip is exact on return, at an instruction boundary; x87 state may stay resident
  * (cpu_fpu_spill() before another thread looks). */
 void interp_run(struct interp *interp);
+
+/* For lockstep: runs COUNT instructions from state.rip, one at a time and whatever wants attention; stops behind one that
+ * met an exception. Returns how many were begun. */
+unsigned interp_run_instructions(struct interp *interp, unsigned count);
 
 /* Runs exactly one instruction (or delivers one pending event); for the debugger and lockstep. */
 void interp_step(struct interp *interp);

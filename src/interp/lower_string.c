@@ -244,6 +244,8 @@ always_inline bool condition_ends(const struct vcpu *cpu, const struct op *op, b
     return compares && zero != (op->src == REPEAT_E);
 }
 
+/* The flags change when a repeated comparison ends. What comes in between, a fault, a trap or an interrupt, sees those
+ * from before the instruction (for faults Intel SDM vol. 2, REP; for the others processors show it). */
 #define DEFINE_STRING(size, name, compares)                                                                 \
     static const struct op *name##_##size(struct vcpu *cpu, const struct op *op)                            \
     {                                                                                                       \
@@ -262,7 +264,6 @@ always_inline bool condition_ends(const struct vcpu *cpu, const struct op *op, b
                              : name##_bulk_##size(cpu, op, count);                                          \
             if (!n) {                                                                                       \
                 if (unlikely(!name##_element_##size(cpu, op))) {                                            \
-                    /* A fault puts back the flags from before the instruction (SDM vol. 2, REP). */        \
                     if (compares)                                                                           \
                         cpu->state.arithmetic_flags = flags;                                                \
                     return interp_fault(cpu, op);                                                           \
@@ -273,8 +274,11 @@ always_inline bool condition_ends(const struct vcpu *cpu, const struct op *op, b
             set_index(cpu, op, GPR_CX, count);                                                              \
             if (condition_ends(cpu, op, compares))                                                          \
                 break;                                                                                      \
-            if (count && unlikely(wants_attention(cpu)))                                                    \
-                return interp_leave_repeating(cpu, op);                                                        \
+            if (count && unlikely(wants_attention(cpu))) {                                                  \
+                if (compares)                                                                               \
+                    cpu->state.arithmetic_flags = flags;                                                    \
+                return interp_leave_repeating(cpu, op);                                                     \
+            }                                                                                               \
         }                                                                                                   \
         NEXT();                                                                                             \
     }

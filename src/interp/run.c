@@ -252,13 +252,20 @@ static void run_one(struct interp *interp)
     step(interp);
 }
 
+/* Asked by any thread that writes. */
+static bool is_owned_by_other(struct interp *interp)
+{
+    return __atomic_load_n(&interp->owned, __ATOMIC_ACQUIRE) &&
+           !pthread_equal(__atomic_load_n(&interp->owner, __ATOMIC_RELAXED), pthread_self());
+}
+
 static void take_ownership(struct interp *interp)
 {
     if (interp->owned && pthread_equal(interp->owner, pthread_self()))
         return;
     mmu_apply_posted(&interp->cpu->mmu); /* the TLB learns its thread too */
-    interp->owner = pthread_self();
-    interp->owned = true;
+    __atomic_store_n(&interp->owner, pthread_self(), __ATOMIC_RELAXED);
+    __atomic_store_n(&interp->owned, true, __ATOMIC_RELEASE);
 }
 
 void interp_run(struct interp *interp)
@@ -282,12 +289,30 @@ void interp_run(struct interp *interp)
             run_one(interp);
             continue;
         }
+        if (interp->native) {
+            if (interp->step_requested) {
+                interp->step_requested = false;
+                step(interp);
+                continue;
+            }
+            if (interp->native->enter(interp->native->opaque))
+                continue;
+        }
         struct block *block = block_find(interp, 0);
         if (unlikely(!block)) {
             cpu_deliver_exception(cpu);
             continue;
         }
         cpu->stats->blocks_entered++;
+        if (unlikely(block->heat <= 1) && interp->native) {
+            if (block != interp->uncached && interp->native->translate(interp->native->opaque)) {
+                if (!block->dead)
+                    block_forget(interp, block);
+                continue;
+            }
+            block->heat = UINT32_MAX;
+        }
+        block->heat--;
         if (unlikely(block->count > cpu->budget)) { /* counted time: the last few singly */
             step(interp);
             continue;
@@ -318,6 +343,21 @@ void interp_step(struct interp *interp)
     interp_account(interp, cpu->budget);
 }
 
+unsigned interp_run_instructions(struct interp *interp, unsigned count)
+{
+    struct vcpu *cpu = interp->cpu;
+    uint64_t exceptions = cpu->stats->exceptions;
+    unsigned attention = atomic_load(&cpu->attention), i = 0;
+
+    while (i < count && cpu->stats->exceptions == exceptions) {
+        step(interp);
+        i++;
+    }
+    if (!(attention & ATTENTION_EVENT) && !must_single_step(interp))
+        atomic_fetch_and(&cpu->attention, ~(unsigned)ATTENTION_EVENT);
+    return i;
+}
+
 /* ---- life ---- */
 
 static void page_written(void *opaque, uint64_t page, unsigned offset, unsigned length, unsigned flags)
@@ -326,7 +366,7 @@ static void page_written(void *opaque, uint64_t page, unsigned offset, unsigned 
 
     if (!(flags & PAGE_FLAG_CODE))
         return;
-    if (!interp->owned || pthread_equal(interp->owner, pthread_self())) {
+    if (!is_owned_by_other(interp)) {
         block_page_written(interp, page, offset, length);
         return;
     }
@@ -383,6 +423,7 @@ struct interp *interp_create(struct vcpu *cpu, struct error *err)
     }
     cpu->engine = interp;
     memory_add_written_listener(cpu->mmu.memory, page_written, interp);
+    memory_add_code_source(cpu->mmu.memory, block_code_lines, interp);
     memory_add_map_listener(cpu->mmu.memory, map_changed, interp);
     return interp;
 }
@@ -399,6 +440,22 @@ void interp_destroy(struct interp *interp)
     free(interp->breakpoints);
     pthread_mutex_destroy(&interp->posted_mutex);
     free(interp);
+}
+
+void interp_set_native(struct interp *interp, const struct interp_native *native)
+{
+    interp->native = native;
+    block_flush_all(interp); /* what is decoded does not count yet */
+}
+
+void interp_request_step(struct interp *interp)
+{
+    interp->step_requested = true;
+}
+
+bool interp_step_is_requested(const struct interp *interp)
+{
+    return interp->step_requested;
 }
 
 void interp_flush(struct interp *interp)

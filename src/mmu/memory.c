@@ -155,6 +155,23 @@ void memory_mark_code(struct memory *memory, uint64_t page, unsigned offset, uns
         memory_map_notify(memory, page);
 }
 
+void memory_add_code_source(struct memory *memory, uint64_t (*lines)(void *, uint64_t), void *opaque)
+{
+    unsigned n = memory->code_source_count++;
+    memory->code_sources[n].lines = lines;
+    memory->code_sources[n].opaque = opaque;
+}
+
+void memory_refresh_code(struct memory *memory, uint64_t page)
+{
+    uint64_t lines = 0;
+    if (page >= memory->ram_size >> PAGE_SHIFT)
+        return;
+    for (unsigned i = 0; i < memory->code_source_count; i++)
+        lines |= memory->code_sources[i].lines(memory->code_sources[i].opaque, page);
+    __atomic_store_n(&memory->code_lines[page], lines, __ATOMIC_SEQ_CST);
+}
+
 void memory_clear_code(struct memory *memory, uint64_t page)
 {
     if (page >= memory->ram_size >> PAGE_SHIFT)

@@ -95,6 +95,12 @@ struct memory {
         void *opaque;
     } map_listeners[8];
     unsigned map_listener_count;
+    /* Who made something out of code: says which lines of a RAM page that still is. */
+    struct {
+        uint64_t (*lines)(void *opaque, uint64_t page);
+        void *opaque;
+    } code_sources[4];
+    unsigned code_source_count;
     struct memory_region *regions;
     struct memory_map *map; /* page -> region, private to memory.c */
     struct access_log *access_log; /* NULL, or the log in force (lockstep) */
@@ -137,7 +143,7 @@ void memory_poke_bytes(struct memory *memory, uint64_t address, const void *from
 void memory_page_written_slow(struct memory *memory, uint64_t page, unsigned offset, unsigned length);
 static inline void memory_page_written(struct memory *memory, uint64_t page, unsigned offset, unsigned length)
 {
-    if (page < (memory->ram_size >> PAGE_SHIFT) && memory->page_flags[page])
+    if (page < (memory->ram_size >> PAGE_SHIFT) && __atomic_load_n(&memory->page_flags[page], __ATOMIC_RELAXED))
         memory_page_written_slow(memory, page, offset, length);
 }
 
@@ -147,7 +153,11 @@ static inline void memory_page_written(struct memory *memory, uint64_t page, uns
  * region shows main RAM at another guest-physical address, the flags are those of the RAM itself.
  * Mark first, then read the bytes: a device that writes in between is then noticed. */
 void memory_mark_code(struct memory *memory, uint64_t page, unsigned offset, unsigned length);
-/* Forgets all code lines of PAGE (every block on it is gone). */
+void memory_add_code_source(struct memory *memory, uint64_t (*lines)(void *, uint64_t), void *opaque);
+/* Something made of PAGE's code is gone: asks all sources which lines are left. The page keeps its flag until it is next
+ * written to, for code that is gone often comes back. */
+void memory_refresh_code(struct memory *memory, uint64_t page);
+/* Forgets all code lines of PAGE if memory_refresh_code() found none. */
 void memory_clear_code(struct memory *memory, uint64_t page);
 /* Sets FLAG (not CODE) on pages [first, first+count). */
 void memory_set_page_flag(struct memory *memory, uint64_t first, uint64_t count, enum page_flag flag);

@@ -99,6 +99,8 @@ struct mmu_result mmu_read_slow(struct mmu *mmu, uint64_t linear, unsigned size)
 bool mmu_write_slow(struct mmu *mmu, uint64_t linear, unsigned size, uint64_t value);
 /* The read half of a read-modify-write: every byte is checked for WRITE before anything is read. */
 struct mmu_result mmu_read_for_write_slow(struct mmu *mmu, uint64_t linear, unsigned size);
+/* The first half of a write whose second half is mmu_write_slow(): every check, alignment included. */
+bool mmu_prepare_write(struct mmu *mmu, uint64_t linear, unsigned size);
 /* Checks [linear, linear+size) (size up to 4096) for ACCESS in the class in force, filling the TLB. */
 bool mmu_probe(struct mmu *mmu, uint64_t linear, unsigned size, enum mmu_access access);
 

@@ -196,6 +196,13 @@ struct mmu_result mmu_read_for_write_slow(struct mmu *mmu, uint64_t linear, unsi
     return (struct mmu_result){value, 1};
 }
 
+bool mmu_prepare_write(struct mmu *mmu, uint64_t linear, unsigned size)
+{
+    struct span span;
+    linear = mmu_mask_linear(mmu, linear);
+    return alignment_ok(mmu, linear, size) && translate_span(mmu, linear, size, mmu->access_class, MMU_WRITE, &span);
+}
+
 static bool probe_as(struct mmu *mmu, uint64_t linear, unsigned size, enum mmu_class access_class,
                      enum mmu_access access)
 {

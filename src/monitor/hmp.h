@@ -3,6 +3,7 @@
 #define DRAGOMAN_MONITOR_HMP_H
 
 #include "monitor/text.h"
+#include "vm/board_pc.h"
 #include "vm/vm.h"
 
 struct monitors;
@@ -28,13 +29,14 @@ struct hmp_arguments {
     char strings[4][1024];
     unsigned string_count;
     bool flag; /* -X was given */
+    char option[64]; /* the value of -X; empty: not given */
 };
 
 struct hmp_command {
     const char *name; /* alternatives separated by | */
     /* One character an argument: '/' format, 'l' expression, 'i' expression of 32 bits, 's' word or
      * quoted string, 'F' the same, called a file name in messages, 'S' the rest of the line,
-     * '-' an optional flag, whose letter follows; '?' behind one: it may be missing. */
+     * '-' an optional flag, whose letter follows, and '=' if it takes a word; '?' behind one: it may be missing. */
     const char *arguments;
     const char *parameters; /* for help */
     const char *help;
@@ -69,6 +71,24 @@ void hmp_sum(struct hmp *hmp, const struct hmp_arguments *arguments, struct text
 void hmp_gva2gpa(struct hmp *hmp, const struct hmp_arguments *arguments, struct text *out);
 void hmp_port_read(struct hmp *hmp, const struct hmp_arguments *arguments, struct text *out);
 void hmp_port_write(struct hmp *hmp, const struct hmp_arguments *arguments, struct text *out);
+
+/* hmp_display.c */
+void hmp_screendump(struct hmp *hmp, const struct hmp_arguments *arguments, struct text *out);
+void hmp_sendkey(struct hmp *hmp, const struct hmp_arguments *arguments, struct text *out);
+void hmp_mouse_move(struct hmp *hmp, const struct hmp_arguments *arguments, struct text *out);
+void hmp_mouse_button(struct hmp *hmp, const struct hmp_arguments *arguments, struct text *out);
+void hmp_mouse_set(struct hmp *hmp, const struct hmp_arguments *arguments, struct text *out);
+void hmp_info_mice(struct hmp *hmp, const struct hmp_arguments *arguments, struct text *out);
+
+/* hmp_block.c */
+void hmp_change(struct hmp *hmp, const struct hmp_arguments *arguments, struct text *out);
+void hmp_eject(struct hmp *hmp, const struct hmp_arguments *arguments, struct text *out);
+void hmp_boot_set(struct hmp *hmp, const struct hmp_arguments *arguments, struct text *out);
+void hmp_info_block(struct hmp *hmp, const struct hmp_arguments *arguments, struct text *out);
+void hmp_info_blockstats(struct hmp *hmp, const struct hmp_arguments *arguments, struct text *out);
+void hmp_info_pci(struct hmp *hmp, const struct hmp_arguments *arguments, struct text *out);
+/* "retain", "read-only" or "read-write". */
+bool monitor_parse_access(const char *text, enum board_access *access);
 
 /* memory_save.c: shared with QMP. The machine is frozen inside. */
 bool monitor_save_physical(struct vm *vm, uint64_t address, uint64_t size, const char *path, struct error *err);

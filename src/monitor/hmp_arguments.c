@@ -140,9 +140,14 @@ bool hmp_parse_arguments(struct hmp *hmp, const struct hmp_command *command, con
         }
         case '-': {
             char letter = *++spec;
+            bool valued = spec[1] == '=';
+            spec += valued;
             if (p[0] == '-' && p[1] == letter && (!p[2] || isspace((unsigned char)p[2]))) {
                 out->flag = true;
                 p += 2;
+                if (valued &&
+                    !parse_string(&p, out->option, sizeof out->option, "option value", command->name, err))
+                    return false;
             } else if (p[0] == '-' && p[1] && !isdigit((unsigned char)p[1])) {
                 return error_set(err, "%s: unsupported option -%c", command->name, p[1]);
             }

@@ -169,6 +169,9 @@ static void info_mtree(struct hmp *hmp, const struct hmp_arguments *a, struct te
 }
 
 const struct hmp_command hmp_info_commands[] = {
+    {"block", "-vs?", "[-v] [device]", "show info of one block device or all block devices (-v: details)",
+     hmp_info_block},
+    {"blockstats", "", "", "show block device statistics", hmp_info_blockstats},
     {"chardev", "", "", "show the character devices", info_chardev},
     {"cpus", "", "", "show infos for each CPU", info_cpus},
     {"history", "", "", "show the command line history", info_history},
@@ -176,8 +179,10 @@ const struct hmp_command hmp_info_commands[] = {
     {"kvm", "", "", "show KVM information", info_kvm},
     {"lapic", "", "", "show the local APIC's state", info_lapic},
     {"mem", "", "", "show the active virtual memory mappings", hmp_info_mem},
+    {"mice", "", "", "show which guest mouse is receiving events", hmp_info_mice},
     {"mtree", "", "", "show memory tree", info_mtree},
     {"name", "", "", "show the current VM name", info_name},
+    {"pci", "", "", "show PCI info", hmp_info_pci},
     {"pic", "", "", "show PIC state", info_pic},
     {"qtree", "", "", "show device tree", info_qtree},
     {"registers", "-ai?", "[-a|vcpu]",

@@ -2,6 +2,7 @@
 #include "monitor/monitor_internal.h"
 
 #include "monitor/version.h"
+#include "ui/console.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -112,6 +113,7 @@ static void event(void *opaque, enum chardev_event what)
         monitor_write(m, "\r\n", 2);
         break;
     case CHARDEV_BREAK:
+    case CHARDEV_HELPED:
         break;
     }
 }
@@ -139,7 +141,17 @@ struct monitors *monitors_create(struct vm *vm, struct chardev_host *host, struc
     }
     set->vm = vm;
     set->host = host;
+    set->console = console_create_for_vm(vm, err);
+    if (!set->console) {
+        free(set);
+        return NULL;
+    }
     return set;
+}
+
+struct console *monitors_console(struct monitors *set)
+{
+    return set->console;
 }
 
 void monitors_register_chardev(struct monitors *set, struct chardev *chardev)
@@ -190,5 +202,6 @@ void monitors_destroy(struct monitors *set)
         text_finish(&m->output);
         free(m);
     }
+    console_destroy(set->console);
     free(set);
 }

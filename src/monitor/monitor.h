@@ -6,6 +6,7 @@
 #include "vm/chardev.h"
 #include "vm/vm.h"
 
+struct console;
 struct monitors;
 struct monitor;
 
@@ -17,6 +18,9 @@ struct monitors *monitors_create(struct vm *vm, struct chardev_host *host, struc
 void monitors_destroy(struct monitors *monitors);
 
 bool monitors_add(struct monitors *monitors, struct chardev *chardev, enum monitor_mode mode, struct error *err);
+/* The machine's screen, keyboard and mouse, which displays share with the monitors and which stays until
+ * monitors_destroy(). */
+struct console *monitors_console(struct monitors *monitors);
 /* For `info chardev` and query-chardev. */
 void monitors_register_chardev(struct monitors *monitors, struct chardev *chardev);
 

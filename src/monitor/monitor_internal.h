@@ -12,10 +12,12 @@
 /* A client that does not read is sent no further events beyond this; commands wait anyway. */
 #define MONITOR_EVENT_BACKLOG (1u << 20)
 
+struct console;
 struct gdbstub;
 
 struct monitors {
     struct vm *vm;
+    struct console *console;
     struct chardev_host *host;
     struct monitor *first;
     struct chardev *chardevs[MONITORS_MAX_CHARDEVS];
@@ -35,5 +37,18 @@ struct monitor {
 };
 
 void monitor_write(struct monitor *monitor, const char *data, size_t length);
+
+/* ---- display_input.c: shared by both kinds of monitor ---- */
+
+enum { MONITOR_MAX_KEYS = 16 }; /* in a chord */
+enum { MONITOR_KEYBOARD_INDEX = 1, MONITOR_MOUSE_INDEX = 2 };
+#define MONITOR_KEYBOARD_NAME "PS/2 Keyboard"
+#define MONITOR_MOUSE_NAME    "PS/2 Mouse"
+
+/* DEVICE names a display device, FORMAT is "ppm" or "png"; NULL: the usual one. */
+bool monitor_screendump(struct monitors *set, const char *path, const char *device, const char *format,
+                        struct error *err);
+/* The chord KEYS, held for HOLD milliseconds of the machine's time. */
+bool monitor_send_keys(struct monitors *set, const uint16_t *keys, unsigned count, int64_t hold, struct error *err);
 
 #endif

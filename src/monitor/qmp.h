@@ -30,7 +30,7 @@ struct qmp_argument {
     bool optional;
 };
 
-#define QMP_ARGUMENTS 4
+#define QMP_ARGUMENTS 6
 
 struct qmp_command {
     const char *name;
@@ -39,6 +39,19 @@ struct qmp_command {
     json_t *(*run)(struct qmp *qmp, json_t *arguments, struct error *err);
 };
 
+/* ---- qmp_block.c ---- */
+json_t *qmp_query_block(struct qmp *qmp, json_t *arguments, struct error *err);
+json_t *qmp_query_blockstats(struct qmp *qmp, json_t *arguments, struct error *err);
+json_t *qmp_eject(struct qmp *qmp, json_t *arguments, struct error *err);
+json_t *qmp_blockdev_change_medium(struct qmp *qmp, json_t *arguments, struct error *err);
+
 extern const struct qmp_command qmp_commands[]; /* ended by a NULL name */
+
+/* ---- qmp_display.c ---- */
+
+json_t *qmp_screendump(struct qmp *qmp, json_t *arguments, struct error *err);
+json_t *qmp_query_mice(struct qmp *qmp, json_t *arguments, struct error *err);
+json_t *qmp_send_key(struct qmp *qmp, json_t *arguments, struct error *err);
+json_t *qmp_input_send_event(struct qmp *qmp, json_t *arguments, struct error *err);
 
 #endif

@@ -1,4 +1,4 @@
-#include "vm/board_pc.h"
+#include "vm/board_private.h"
 
 #include "cpu/fpu.h"
 #include "cpu/model.h"
@@ -10,12 +10,9 @@
 #include "devices/i8237.h"
 #include "devices/i8254.h"
 #include "devices/i8259.h"
-#include "devices/lapic.h"
 #include "devices/mc146818.h"
 #include "devices/pc_testdev.h"
 #include "devices/pci/i440fx.h"
-#include "devices/pci/pci.h"
-#include "devices/pci/piix3.h"
 #include "devices/pci/piix4_pm.h"
 #include "devices/port61.h"
 #include "devices/port92.h"
@@ -23,7 +20,9 @@
 #include "devices/ps2_keyboard.h"
 #include "devices/ps2_mouse.h"
 #include "devices/uart16550.h"
+#include "devices/vga.h"
 #include "vm/boot/boot.h"
+#include "vm/boot/linux_firmware.h"
 #include "vm/boot/platform.h"
 
 #include <stdlib.h>
@@ -31,29 +30,6 @@
 
 #define VGA_HOLE_BASE 0xa0000u
 #define VGA_HOLE_SIZE 0x20000u
-
-struct board {
-    struct vm *vm;
-    struct device_bus bus;
-    struct device *first; /* last created first: destroyed in this order */
-    struct apic_bus apic_bus;
-    struct lapic *lapic; /* of vCPU 0; NULL: the model has none */
-    struct pic_pair *pic;
-    struct pit *pit;
-    struct rtc *rtc;
-    struct pci_bus *pci;
-    struct i440fx *host_bridge;
-    struct piix3 *isa_bridge;
-    struct piix4_pm *power;
-    struct port92 *port92;
-    struct ps2_keyboard *keyboard;
-    struct ps2_mouse *mouse;
-    struct ferr *ferr;
-    struct fw_cfg *fw_cfg;
-    struct memory_region vga_hole;
-    struct board_rom rom;
-    struct boot_image *boot_image;
-};
 
 /* ---- lines from devices to the machine ---- */
 
@@ -162,10 +138,26 @@ void board_describe_pci(struct board *board, void (*print)(void *to, const char 
     pci_bus_describe(board->pci, print, to);
 }
 
+bool board_display(struct board *board, struct display_source *display)
+{
+    if (board->vga)
+        *display = vga_display(board->vga);
+    return board->vga;
+}
+
+struct ps2_keyboard *board_keyboard(struct board *board)
+{
+    return board->keyboard;
+}
+
+struct ps2_mouse *board_mouse(struct board *board)
+{
+    return board->mouse;
+}
+
 /* ---- the list ---- */
 
-/* Puts DEVICE (a structure that starts with struct device) on the board. False when creating it failed. */
-static bool add(struct board *board, void *device)
+bool board_add(struct board *board, void *device)
 {
     struct device *d = device;
     if (!d)
@@ -175,23 +167,20 @@ static bool add(struct board *board, void *device)
     return true;
 }
 
-static struct irq_line isa_irq(struct board *board, unsigned irq)
-{
-    return piix3_irq_line(board->isa_bridge, irq);
-}
-
 /* Where the model has one; true then, too, when it has none. */
 static bool add_local_apic(struct board *b)
 {
     struct vcpu *cpu = vm_cpu(b->vm, 0);
     unsigned family = cpu_model_family(cpu->model);
     struct lapic_config config = {
-        .generation = family == 5 ? LAPIC_PENTIUM : family == 6 ? LAPIC_P6 : LAPIC_PENTIUM4,
+        .generation = family == 5   ? LAPIC_PENTIUM
+                      : family == 6 ? LAPIC_P6
+                                    : LAPIC_PENTIUM4,
         .id = (uint8_t)cpu->index,
         .bootstrap = true,
         .processor = {cpu, apic_sets_interrupt, apic_posts_nmi, apic_posts_init, apic_starts_up},
     };
-    return !cpu_model_has_apic(cpu->model) || add(b, b->lapic = lapic_create(&b->bus, &b->apic_bus, &config));
+    return !cpu_model_has_apic(cpu->model) || board_add(b, b->lapic = lapic_create(&b->bus, &b->apic_bus, &config));
 }
 
 /* The board, device by device: what is created later may refer to what is there already. */
@@ -204,27 +193,33 @@ static bool add_fixed_devices(struct board *b)
     /* clang-format off */
     /*                                                                          ports, IRQ             */
     return add_local_apic(b)                                                   /* memory FEE00000h     */
-           && add(b, b->pic = pic_create(bus, (struct irq_line){set_intr, b, 0})) /* 20 A0 4D0; INTR        */
-           && add(b, b->pci = pci_bus_create(bus))                             /* CF8 CFC                */
-           && add(b, b->host_bridge = i440fx_create(bus, b->pci))              /* 00.0                   */
-           && add(b, b->isa_bridge = piix3_create(bus, b->pci, (struct irq_line){pic_set_irq, b->pic, 0}, reset))
-           && add(b, b->power = piix4_pm_create(bus, b->pci, isa_irq(b, PLATFORM_SCI_IRQ),   /* 01.3; IRQ 9 */
+           && board_add(b, b->pic = pic_create(bus, (struct irq_line){set_intr, b, 0})) /* 20 A0 4D0; INTR        */
+           && board_add(b, b->pci = pci_bus_create(bus))                             /* CF8 CFC                */
+           && board_add(b, b->host_bridge = i440fx_create(bus, b->pci))              /* 00.0                   */
+           && board_add(b, b->isa_bridge = piix3_create(bus, b->pci, (struct irq_line){pic_set_irq, b->pic, 0}, reset))
+           && board_add(b, b->power = piix4_pm_create(bus, b->pci, board_isa_irq(b, PLATFORM_SCI_IRQ),   /* 01.3; IRQ 9 */
                                                 (struct piix4_pm_events){guest_sleeps, b}))
-           && add(b, b->pit = pit_create(bus, isa_irq(b, 0)))                  /* 40; IRQ 0              */
-           && add(b, port61_create(bus, b->pit))                               /* 61                     */
-           && add(b, b->rtc = rtc_create(bus, isa_irq(b, 8), options->rtc_epoch)) /* 70; IRQ 8           */
-           && add(b, post_port_create(bus))                                    /* 80, ED                 */
-           && add(b, b->port92 = port92_create(bus, (struct irq_line){set_a20, b, 0}, reset)) /* 92      */
-           && add(b, b->keyboard = ps2_keyboard_create(bus))
-           && add(b, b->mouse = ps2_mouse_create(bus))
-           && add(b, i8042_create(bus, (struct i8042_lines){isa_irq(b, 1), isa_irq(b, 12), reset}, /* 60 64 */
+           && board_add(b, b->pit = pit_create(bus, board_isa_irq(b, 0)))                  /* 40; IRQ 0              */
+           && board_add(b, port61_create(bus, b->pit))                               /* 61                     */
+           && board_add(b, b->rtc = rtc_create(bus, board_isa_irq(b, 8), options->rtc_epoch)) /* 70; IRQ 8           */
+           && board_add(b, post_port_create(bus))                                    /* 80, ED                 */
+           && board_add(b, b->port92 = port92_create(bus, (struct irq_line){set_a20, b, 0}, reset)) /* 92      */
+           && board_add(b, b->keyboard = ps2_keyboard_create(bus))
+           && board_add(b, b->mouse = ps2_mouse_create(bus))
+           && board_add(b, i8042_create(bus, (struct i8042_lines){board_isa_irq(b, 1), board_isa_irq(b, 12), reset}, /* 60 64 */
                                   port92_a20_gate(b->port92), ps2_keyboard_port(b->keyboard),
                                   ps2_mouse_port(b->mouse)))
-           && add(b, dma_create(bus))                                          /* 00 80 C0               */
-           && add(b, b->ferr = ferr_create(bus, isa_irq(b, 13)))               /* F0; IRQ 13             */
+           && board_add(b, b->dma = dma_create(bus))                                          /* 00 80 C0               */
+           && board_add(b, b->ferr = ferr_create(bus, board_isa_irq(b, 13)))               /* F0; IRQ 13             */
            && (ferr_set_ignne_line(b->ferr, (struct irq_line){set_ignne, b, 0}), true)
-           && add(b, b->fw_cfg = fw_cfg_create(bus));                          /* 510                    */
+           && board_add(b, b->fw_cfg = fw_cfg_create(bus));                          /* 510                    */
     /* clang-format on */
+}
+
+static bool add_vga(struct board *b, struct error *err)
+{
+    const struct vm_options *o = b->vm->options;
+    return !o->vga || board_add(b, b->vga = vga_create(&b->bus, b->pci, PCI_DEVFN(2, 0), o->vga_bios, err));
 }
 
 static bool add_serial_ports(struct board *b)
@@ -235,8 +230,9 @@ static bool add_serial_ports(struct board *b)
         uint8_t irq;
     } ports[VM_MAX_SERIAL] = {{"com1", 0x3f8, 4}, {"com2", 0x2f8, 3}, {"com3", 0x3e8, 4}, {"com4", 0x2e8, 3}};
     for (unsigned i = 0; i < VM_MAX_SERIAL; i++)
-        if (b->vm->options->serial[i] && !add(b, uart_create(&b->bus, ports[i].id, ports[i].base,
-                                                             isa_irq(b, ports[i].irq), b->vm->options->serial[i])))
+        if (b->vm->options->serial[i] &&
+            !board_add(b, uart_create(&b->bus, ports[i].id, ports[i].base, board_isa_irq(b, ports[i].irq),
+                                      b->vm->options->serial[i])))
             return false;
     return true;
 }
@@ -257,43 +253,19 @@ static bool add_optional_devices(struct board *b)
         bool ok = false;
         switch (o->kind) {
         case VM_DEVICE_DEBUGCON:
-            ok = add(b, debugcon_create(&b->bus, id, o->iobase, o->readback, o->port));
+            ok = board_add(b, debugcon_create(&b->bus, id, o->iobase, o->readback, o->port));
             break;
         case VM_DEVICE_DEBUG_EXIT:
-            ok = add(b, debug_exit_create(&b->bus, o->iobase, o->iosize, guest_exits, b));
+            ok = board_add(b, debug_exit_create(&b->bus, o->iobase, o->iosize, guest_exits, b));
             break;
         case VM_DEVICE_TESTDEV:
-            ok = add(b, pc_testdev_create(&b->bus, (struct irq_line){set_test_irq, b, 0}));
+            ok = board_add(b, pc_testdev_create(&b->bus, (struct irq_line){set_test_irq, b, 0}));
             break;
         }
         if (!ok)
             return false;
     }
     return true;
-}
-
-/* What firmware asks for, in the keys of QEMU's fw_cfg. */
-static bool fill_fw_cfg(struct board *b, struct error *err)
-{
-    const struct vm_options *o = b->vm->options;
-    struct {
-        uint64_t address, length;
-        uint32_t type;
-    } __attribute__((packed)) e820[] = {{0, o->ram_size, 1}};
-    return fw_cfg_add_u64(b->fw_cfg, FW_CFG_RAM_SIZE, o->ram_size, err) &&
-           fw_cfg_add_u16(b->fw_cfg, FW_CFG_CPU_COUNT, (uint16_t)o->vcpu_count, err) &&
-           fw_cfg_add_u16(b->fw_cfg, FW_CFG_MAX_CPUS, (uint16_t)o->vcpu_count, err) &&
-           fw_cfg_add_u16(b->fw_cfg, FW_CFG_NOGRAPHIC, 1, err) && fw_cfg_add_u16(b->fw_cfg, FW_CFG_BOOT_MENU, 0, err) &&
-           fw_cfg_add_u32(b->fw_cfg, FW_CFG_IRQ0_OVERRIDE, 0, err) &&
-           fw_cfg_add_file(b->fw_cfg, "etc/e820", e820, sizeof e820, err);
-}
-
-static void fill_cmos(struct board *b)
-{
-    rtc_set_memory_size(b->rtc, b->vm->options->ram_size);
-    rtc_set_cmos(b->rtc, CMOS_EQUIPMENT, 0x06); /* x87, PS/2 mouse; no floppy drive, EGA or better */
-    rtc_set_cmos(b->rtc, CMOS_FLOPPY_TYPES, 0);
-    rtc_set_cmos(b->rtc, CMOS_DISK_TYPES, 0);
 }
 
 /* Without a VGA the window of its memory is plain RAM, so that text written at B8000h can be read back. */
@@ -309,12 +281,28 @@ static void add_vga_hole(struct board *b)
     memory_add_region(b->vm->memory, &b->vga_hole);
 }
 
-static bool load_kernel(struct board *b, struct error *err)
+/* A kernel is booted directly, but for Linux kernels when the user names a firmware or they need one. */
+static bool load_what_boots(struct board *b, struct error *err)
 {
     const struct vm_options *o = b->vm->options;
-    struct boot_request request = {o->kernel, o->initrd, o->append, o->ram_size, false};
-    b->boot_image = boot_image_open(&request, err);
-    return b->boot_image != NULL;
+    const char *bios = o->bios;
+    if (o->kernel) {
+        struct boot_request request = {o->kernel, o->initrd, o->append, o->ram_size, b->vga != NULL};
+        enum linux_firmware_need need = linux_firmware_need(o->kernel);
+        if (need == LINUX_FIRMWARE_NEEDED && !bios)
+            bios = o->usual_bios;
+        if (need == LINUX_FIRMWARE_NEEDED && !bios)
+            return error_set(err, "-kernel %s: is entered in real mode and needs firmware: give one with -bios FILE",
+                             o->kernel);
+        b->kernel_under_firmware = bios && need != LINUX_FIRMWARE_IMPOSSIBLE;
+        if (b->kernel_under_firmware && !linux_firmware_offer(b->fw_cfg, &request, err))
+            return false;
+        if (!b->kernel_under_firmware)
+            b->boot_image = boot_image_open(&request, err);
+        if (!b->kernel_under_firmware && !b->boot_image)
+            return false;
+    }
+    return (!bios || board_rom_load(&b->rom, bios, b->vm->memory, err)) && board_fill_fw_cfg(b, err);
 }
 
 struct board *board_create(struct vm *vm, struct error *err)
@@ -329,12 +317,12 @@ struct board *board_create(struct vm *vm, struct error *err)
     device_lock_acquire(&vm->device_lock);
     bool ok = (add_fixed_devices(board) && add_serial_ports(board) && add_optional_devices(board)) ||
               error_set(err, "out of memory for the board's devices");
+    ok = ok && add_vga(board, err) && board_add_drives(board, err);
     if (ok) {
-        fill_cmos(board);
-        add_vga_hole(board);
-        ok = fill_fw_cfg(board, err) &&
-             (!vm->options->bios || board_rom_load(&board->rom, vm->options->bios, vm->memory, err)) &&
-             (!vm->options->kernel || load_kernel(board, err));
+        board_fill_cmos(board);
+        if (!board->vga)
+            add_vga_hole(board);
+        ok = load_what_boots(board, err);
     }
     if (!ok) {
         board_destroy(board);
@@ -355,6 +343,7 @@ void board_destroy(struct board *board)
         board->first = device->next;
         device->ops->destroy(device);
     }
+    board_close_drives(board);
     free(board);
 }
 
@@ -372,25 +361,6 @@ struct device *board_find_device(struct board *board, const char *id)
 }
 
 /* ---- reset ---- */
-
-/* What firmware would have done to the chip set: see vm/boot/platform.h. */
-static void act_as_firmware(struct board *b)
-{
-    i440fx_shadow_all(b->host_bridge, I440FX_PAM_READ | I440FX_PAM_WRITE);
-    for (unsigned pirq = 0; pirq < PCI_PIRQ_COUNT; pirq++)
-        piix3_route_pirq(b->isa_bridge, pirq, platform_pirq_irq[pirq]);
-    pic_set_elcr(b->pic, PLATFORM_ELCR);
-    piix4_pm_set_up(b->power, PLATFORM_PM_BASE, PLATFORM_SMB_BASE, true);
-    struct pci_device *power = pci_bus_device(b->pci, PCI_DEVFN(PLATFORM_ISA_SLOT, 3));
-    if (power)
-        pci_config_write(power, PCI_INTERRUPT_LINE, 1, PLATFORM_SCI_IRQ);
-    for (unsigned slot = 0; slot < 32; slot++) {
-        struct pci_device *device = pci_bus_device(b->pci, PCI_DEVFN(slot, 0));
-        uint8_t pin = device ? device->config[PCI_INTERRUPT_PIN] : 0;
-        if (pin && slot != PLATFORM_ISA_SLOT)
-            pci_config_write(device, PCI_INTERRUPT_LINE, 1, platform_pirq_irq[platform_pci_pirq(slot, pin - 1u)]);
-    }
-}
 
 static void set_flat_segment(struct vcpu *cpu, unsigned number, uint16_t selector, uint16_t attributes)
 {
@@ -437,8 +407,11 @@ void board_reset(struct board *board)
     /* For every ROM too: one written for a processor without local APIC expects the PIC's interrupts to arrive. */
     if (board->lapic)
         lapic_set_virtual_wire(board->lapic);
+    if (board->powered_on)
+        board_restore_boot_order(board);
+    board->powered_on = true;
     if (board->boot_image) {
-        act_as_firmware(board);
+        board_act_as_firmware(board);
         boot_image_place(board->boot_image, board->vm->memory);
         enter_kernel(vm_cpu(board->vm, 0), boot_image_entry(board->boot_image));
     }

@@ -30,6 +30,35 @@ uint64_t board_irq_count(struct board *board, unsigned irq);
 /* Lines for `info pci`. */
 void board_describe_pci(struct board *board, void (*print)(void *to, const char *line), void *to);
 
+/* See vm_display() and its neighbours. */
+bool board_display(struct board *board, struct display_source *display);
+struct ps2_keyboard *board_keyboard(struct board *board);
+struct ps2_mouse *board_mouse(struct board *board);
+
+/* ---- drives, by number as in vm/options.h ---- */
+
+enum board_drive_kind { BOARD_DISK, BOARD_CDROM, BOARD_FLOPPY };
+struct board_drive_info {
+    const char *id;
+    enum board_drive_kind kind;
+    struct block *block; /* NULL: no medium */
+    bool tray_open, locked;
+};
+/* False: there is no such drive. */
+bool board_drive_info(struct board *board, unsigned index, struct board_drive_info *info);
+/* -1: none is called so. */
+int board_find_drive(struct board *board, const char *id);
+
+enum board_access { BOARD_RETAIN, BOARD_READ_ONLY, BOARD_READ_WRITE };
+/* FORMAT NULL: raw. What was in the drive is closed. On failure nothing has changed, but that the guest was asked to
+ * unlock the tray. */
+bool board_change_medium(struct board *board, unsigned index, const char *path, const char *format,
+                         enum board_access access, bool force, struct error *err);
+bool board_eject(struct board *board, unsigned index, bool force, struct error *err);
+
+/* From now on firmware boots in this order: letters as in struct vm_boot_option. */
+bool board_set_boot_order(struct board *board, const char *letters, struct error *err);
+
 /* ---- board_rom.c ---- */
 
 #define BOARD_ROM_MIN (64u << 10)

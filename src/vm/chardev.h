@@ -29,7 +29,8 @@ enum chardev_event {
     CHARDEV_CLOSED, /* it went away; it may come back */
     CHARDEV_BREAK,  /* the user wants to send a break */
     CHARDEV_FOCUS,  /* mux: input now comes here */
-    CHARDEV_UNFOCUS
+    CHARDEV_UNFOCUS,
+    CHARDEV_HELPED /* mux: the user in focus asked for help, which was written over whatever was there */
 };
 
 /* The user of a chardev; functions may be NULL. */

@@ -88,6 +88,7 @@ static void escape_command(struct chardev_mux *mux, uint8_t key)
     case 'h':
     case '?':
         print_help(mux);
+        tell(mux->children[mux->focus], CHARDEV_HELPED);
         break;
     case 'x': {
         static const char text[] = "Dragoman: Terminated\r\n";

@@ -1,6 +1,7 @@
 #include "vm/terminal.h"
 
 #include <signal.h>
+#include <string.h>
 #include <unistd.h>
 
 void terminal_init(struct terminal *terminal, int fd)
@@ -8,6 +9,9 @@ void terminal_init(struct terminal *terminal, int fd)
     terminal->fd = fd;
     terminal->raw = false;
     terminal->signals = true;
+    terminal->resumed = 0;
+    terminal->leave = NULL;
+    terminal->leave_fd = -1;
     terminal->is_terminal = isatty(fd) && tcgetattr(fd, &terminal->saved) == 0;
 }
 
@@ -43,12 +47,25 @@ void terminal_set_raw(struct terminal *terminal, bool signals)
 
 void terminal_reapply(struct terminal *terminal)
 {
+    terminal->resumed++;
     if (terminal->raw)
         terminal_set_raw(terminal, terminal->signals);
 }
 
+void terminal_set_leave(struct terminal *terminal, int fd, const char *sequence)
+{
+    terminal->leave_fd = fd;
+    terminal->leave = sequence;
+}
+
 void terminal_restore(struct terminal *terminal)
 {
+    const char *leave = terminal->leave;
+    terminal->leave = NULL;
+    if (leave) {
+        ssize_t n = write(terminal->leave_fd, leave, strlen(leave));
+        (void)n; /* a terminal that takes nothing more cannot be helped */
+    }
     if (!terminal->is_terminal || !terminal->raw)
         return;
     set_attributes(terminal, &terminal->saved);

@@ -11,6 +11,10 @@ struct terminal {
     bool raw;
     bool signals; /* keys such as Ctrl-C still make signals */
     struct termios saved;
+    unsigned resumed; /* counts terminal_reapply(): the screen is no longer what it was */
+    /* Written to leave_fd before the settings are put back; NULL: nothing. */
+    const char *volatile leave;
+    int leave_fd;
 };
 
 /* Remembers the settings of FD; does nothing if that is no terminal. */
@@ -19,7 +23,10 @@ void terminal_init(struct terminal *terminal, int fd);
 void terminal_set_raw(struct terminal *terminal, bool signals);
 /* After the shell had the terminal (SIGCONT): raw again if it was. */
 void terminal_reapply(struct terminal *terminal);
-/* Puts the saved settings back. Async-signal-safe; as often as one likes. */
+/* While somebody draws on the whole screen: SEQUENCE, a constant string, puts the terminal back; NULL when he has done
+ * so himself. FD does not block. */
+void terminal_set_leave(struct terminal *terminal, int fd, const char *sequence);
+/* Puts screen and saved settings back. Async-signal-safe; as often as one likes. */
 void terminal_restore(struct terminal *terminal);
 
 #endif

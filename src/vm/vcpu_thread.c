@@ -60,6 +60,32 @@ static void set_apic_base(void *opaque, uint64_t value)
     device_lock_release(&v->vm->device_lock);
 }
 
+/* The first disagreement of the engines ends the machine. */
+static void lockstep_disagreement(void *opaque, const char *report)
+{
+    struct vm_vcpu *v = opaque;
+
+    fprintf(stderr, "dragoman: lockstep: the engines disagree\n%s", report);
+    vm_request_exit(v->vm, 3);
+}
+
+static bool create_translator(struct vm_vcpu *v, struct error *err)
+{
+    struct translate_options options = TRANSLATE_OPTIONS_DEFAULT;
+
+    if (v->vm->options->engine == VM_ENGINE_INTERP)
+        return true;
+    if (v->vm->options->engine == VM_ENGINE_TIER1)
+        options.threshold = 0;
+    if (v->vm->options->engine == VM_ENGINE_LOCKSTEP) {
+        options.lockstep = true;
+        options.on_disagreement = lockstep_disagreement;
+        options.opaque = v;
+    }
+    v->translator = translator_create(&v->cpu, v->interp, &options, err);
+    return v->translator != NULL;
+}
+
 struct vm_vcpu *vcpu_thread_create(struct vm *vm, unsigned index, struct error *err)
 {
     const struct cpu_model *model = cpu_model_find(vm->options->cpu, err);
@@ -91,7 +117,8 @@ struct vm_vcpu *vcpu_thread_create(struct vm *vm, unsigned index, struct error *
         cpu->mode |= MODE_COUNTED; /* an engine bit: cpu_update_mode() keeps it */
     cpu_reset(cpu);
     v->interp = interp_create(cpu, err);
-    if (!v->interp) {
+    if (!v->interp || !create_translator(v, err)) {
+        interp_destroy(v->interp);
         mmu_finish(&cpu->mmu);
         free(v);
         return NULL;
@@ -101,6 +128,7 @@ struct vm_vcpu *vcpu_thread_create(struct vm *vm, unsigned index, struct error *
 
 void vcpu_thread_destroy(struct vm_vcpu *v)
 {
+    translator_destroy(v->translator);
     interp_destroy(v->interp);
     mmu_finish(&v->cpu.mmu);
     free(v);

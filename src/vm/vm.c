@@ -318,6 +318,21 @@ int vm_run(struct vm *vm)
     return vm->exit_code;
 }
 
+bool vm_display(struct vm *vm, struct display_source *display)
+{
+    return board_display(vm->board, display);
+}
+
+struct ps2_keyboard *vm_keyboard(struct vm *vm)
+{
+    return board_keyboard(vm->board);
+}
+
+struct ps2_mouse *vm_mouse(struct vm *vm)
+{
+    return board_mouse(vm->board);
+}
+
 /* The earliest deadline moved forward (device lock held). */
 static void clock_wake(void *opaque)
 {

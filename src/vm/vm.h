@@ -24,6 +24,7 @@
 #include "interp/interp.h"
 #include "mmu/memory.h"
 #include "mmu/ports.h"
+#include "translate/translate.h"
 #include "vm/main_loop.h"
 #include "vm/options.h"
 
@@ -62,6 +63,7 @@ struct vm_vcpu {
     struct vcpu cpu;
     struct vm *vm;
     struct interp *interp;
+    struct translator *translator; /* NULL: --engine interp */
     pthread_t thread;
     bool thread_started;
     atomic_int thread_id; /* as the host's tools show it; 0 before it runs */
@@ -157,6 +159,18 @@ static inline struct vcpu *vm_cpu(struct vm *vm, unsigned index)
 
 /* The host's thread id of a vCPU's thread. */
 int vm_vcpu_thread_id(struct vm *vm, unsigned index);
+
+/* ---- what a person looks at and touches; whoever uses them holds the device lock ---- */
+
+struct display_source;
+struct ps2_keyboard;
+struct ps2_mouse;
+
+/* False, with *DISPLAY untouched: the machine has no graphics adapter. */
+bool vm_display(struct vm *vm, struct display_source *display);
+/* Never NULL. */
+struct ps2_keyboard *vm_keyboard(struct vm *vm);
+struct ps2_mouse *vm_mouse(struct vm *vm);
 
 /* ---- vcpu_thread.c ---- */
 struct vm_vcpu *vcpu_thread_create(struct vm *vm, unsigned index, struct error *err);

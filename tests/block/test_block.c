@@ -137,6 +137,12 @@ static void bad_files_are_named(void **state)
     refuse((struct block_options){.path = "/dev/null"}, "neither a file nor a block device");
     refuse((struct block_options){.path = ""}, "no file name");
     refuse((struct block_options){.path = f->path, .format = "vmdk"}, "format 'vmdk'");
+    /* What is no raw image is not taken as one, unless somebody insists. */
+    FILE *file = fopen(f->path, "wb");
+    fwrite("QFI\xfb\0\0\0\3", 1, 8, file);
+    assert_int_equal(fclose(file), 0);
+    refuse((struct block_options){.path = f->path}, "qcow2");
+    block_close(open_image(f, (struct block_options){.format = "raw"}));
     make(f, 0);
     refuse((struct block_options){.path = f->path}, "empty");
     unlink(f->path);

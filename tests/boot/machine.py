@@ -24,9 +24,11 @@ class Skip(Exception):
 
 
 class Machine:
-    """`with Machine(program, arguments) as machine:` starts it; leaving the block ends it."""
+    """`with Machine(program, arguments) as machine:` starts it; leaving the block ends it.
 
-    def __init__(self, program, arguments, timeout=DEFAULT_TIMEOUT):
+    SCREEN: what matters is the graphics adapter's screen; the serial port is on the console alone."""
+
+    def __init__(self, program, arguments, timeout=DEFAULT_TIMEOUT, screen=False):
         self.deadline = time.monotonic() + timeout
         self.timeout = timeout
         self.console = ""  # everything the guest has written
@@ -35,7 +37,9 @@ class Machine:
         self.closed = False
         self.folder = tempfile.mkdtemp(prefix="dragoman-test-")
         self.qmp_path = os.path.join(self.folder, "qmp")
-        self.command = [program, "-nographic", "-no-reboot", "-qmp", f"unix:{self.qmp_path},server=on,wait=off"]
+        self.screen_matters = screen
+        consoles = ["-display", "none", "-monitor", "none", "-serial", "stdio"] if screen else ["-nographic"]
+        self.command = [program, "-no-reboot", "-qmp", f"unix:{self.qmp_path},server=on,wait=off"] + consoles
         self.command += arguments
         self.process = None
 
@@ -129,6 +133,45 @@ class Machine:
             raise OSError(reply["error"].get("desc", str(reply)))
         return reply["return"]
 
+    # ---- screen and keyboard ----
+
+    def guest_memory(self, address, size):
+        path = os.path.join(self.folder, "memory")
+        self.monitor(f'pmemsave {address:#x} {size} "{path}"')
+        with open(path, "rb") as file:
+            return file.read()
+
+    def screen_text(self):
+        """All of the text screen's memory, as lines: 25 of them are seen, but consoles scroll through it all."""
+        memory = self.guest_memory(0xB8000, 0x8000)
+        text = memory[0::2].replace(b"\0", b" ").decode("cp437")
+        return "\n".join(text[i : i + 80].rstrip() for i in range(0, len(text), 80)).rstrip()
+
+    def expect_screen(self, *parts):
+        """Waits until every one of PARTS is on the screen; one may stretch over the end of a line."""
+        while True:
+            if self.process.poll() is not None:
+                raise Failure(f"the program ended (status {self.process.returncode}) before the screen showed {parts}")
+            try:
+                text = self.screen_text()
+            except OSError:
+                text = ""  # not yet, or no more
+            missing = [part for part in parts if part not in text and part not in text.replace("\n", "")]
+            if not missing:
+                return text
+            if time.monotonic() > self.deadline:
+                raise Failure(f"the screen did not show {missing} within {self.timeout:.0f} s")
+            time.sleep(0.2)
+
+    KEYS = {"\n": "ret", " ": "spc", "/": "slash", ".": "dot", "-": "minus", ":": "shift-semicolon", "\\": "backslash"}
+
+    def type_keys(self, text):
+        """Types TEXT on the keyboard, as fast as a person who waits for each key to be taken."""
+        for character in text:
+            name = self.KEYS.get(character) or ("shift-" if character.isupper() else "") + character.lower()
+            self.monitor(f"sendkey {name} 20")
+            time.sleep(0.1)
+
     def _show_state(self):
         print("---- command ----", " ".join(map(repr, self.command)), sep="\n")
         for line in ("info registers", "info pic", "info stats", "x /16xb $eip"):
@@ -136,6 +179,12 @@ class Machine:
             try:
                 print(self.monitor(line))
             except (OSError, ValueError, KeyError) as problem:
+                print(f"(not available: {problem})")
+        if self.screen_matters:
+            print("---- screen ----")
+            try:
+                print(self.screen_text())
+            except OSError as problem:
                 print(f"(not available: {problem})")
         print("---- console (last 8000 characters) ----")
         print(self.console[-8000:])

@@ -75,7 +75,8 @@ enum oracle_end {
     END_FAULT,   /* exception VECTOR */
     END_HANG,    /* did not end */
     END_DISCARD, /* touched the harness, made a system call */
-    END_SETUP    /* the state could not be loaded */
+    END_SETUP,   /* the state could not be loaded */
+    END_STOPPED  /* an interrupt was taken at an instruction boundary, see oracle_input.boundary */
 };
 
 /* ES CS SS DS FS GS, as the processor numbers them */
@@ -90,7 +91,7 @@ struct oracle_registers {
     uint8_t fx[512] __attribute__((aligned(16))); /* FXSAVE image; only with uses_fpu */
 };
 
-#define ORACLE_MAX_CODE    256u
+#define ORACLE_MAX_CODE    512u /* 30 instructions and the terminator */
 #define ORACLE_MAX_PATCHES 8u
 #define ORACLE_PATCH_BYTES 32u
 #define ORACLE_LINE        16u
@@ -108,6 +109,12 @@ struct oracle_input {
     uint32_t patch_count;
     uint32_t code_offset; /* in the arena */
     uint32_t code_length;
+    /* Not 0: an interrupt arrives when so many instructions are done, and what it finds is the result (END_STOPPED). The
+     * boundary behind MOV SS and POP SS takes none, so that one more is done there (Intel SDM vol. 3, 6.8.3). */
+    uint32_t boundary;
+    /* Between driver and helper: like the case before it in all but a smaller boundary, so that one run serves both. */
+    uint32_t follows;
+    uint32_t reserved[2];
     struct oracle_patch patches[ORACLE_MAX_PATCHES];
     uint8_t code[ORACLE_MAX_CODE];
 };
@@ -124,7 +131,8 @@ struct oracle_output {
     uint32_t vector, error, cr2;
     uint32_t line_count; /* may exceed ORACLE_MAX_LINES: then only the hash tells */
     uint32_t line_hash;
-    uint32_t reserved[2];
+    uint32_t boundary; /* END_STOPPED: how many instructions were done */
+    uint32_t reserved;
     struct oracle_line lines[ORACLE_MAX_LINES];
 };
 
@@ -145,9 +153,9 @@ struct oracle_shared {
     struct oracle_output output[ORACLE_BATCH];
 };
 
-/* Compares the arena with BASE, records and undoes the differences. */
+/* Compares the arena with BASE, records and, with RESTORE, undoes the differences. */
 typedef uint64_t oracle_vector __attribute__((vector_size(16), may_alias));
-static inline void oracle_collect(uint8_t *arena, const uint8_t *base, struct oracle_output *out)
+static inline void oracle_collect_lines(uint8_t *arena, const uint8_t *base, struct oracle_output *out, int restore)
 {
     uint32_t count = 0, hash = 2166136261u;
 
@@ -173,11 +181,17 @@ static inline void oracle_collect(uint8_t *arena, const uint8_t *base, struct or
                 __builtin_memcpy(out->lines[count].bytes, p, ORACLE_LINE);
             }
             count++;
-            *p = *q;
+            if (restore)
+                *p = *q;
         }
     }
     out->line_count = count;
     out->line_hash = hash;
+}
+
+static inline void oracle_collect(uint8_t *arena, const uint8_t *base, struct oracle_output *out)
+{
+    oracle_collect_lines(arena, base, out, 1);
 }
 
 #endif

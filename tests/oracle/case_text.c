@@ -2,6 +2,8 @@
 #include "case_text.h"
 
 #include "generate.h"
+#include "host_features.h"
+#include "x87_pointers.h"
 
 #include "cpu/fxsave.h"
 
@@ -30,6 +32,12 @@ static void print_fx(FILE *to, const uint8_t *now_fx, const uint8_t *before_fx)
         fprintf(to, " fsw=%04x", now->fsw);
     if (now->ftw != before->ftw)
         fprintf(to, " ftw=%02x", now->ftw);
+    if (now->fop != before->fop)
+        fprintf(to, " fop=%03x", now->fop);
+    if (now->fip != before->fip)
+        fprintf(to, " fip=%x", now->fip);
+    if (now->fdp != before->fdp)
+        fprintf(to, " fdp=%x", now->fdp);
     if (now->mxcsr != before->mxcsr)
         fprintf(to, " mxcsr=%04x", now->mxcsr);
     for (unsigned i = 0; i < 8; i++) {
@@ -58,32 +66,73 @@ static void initial_arena(const struct test_case *c, uint8_t *arena)
 
 static void print_memory(FILE *to, const struct test_case *c, const struct oracle_output *out)
 {
-    uint8_t arena[ARENA_SIZE_BYTES];
+    uint8_t arena[ARENA_SIZE_BYTES], after[ARENA_SIZE_BYTES];
 
     if (out->line_count > ORACLE_MAX_LINES) {
         fprintf(to, " lines=%u hash=%08x", out->line_count, out->line_hash);
         return;
     }
     initial_arena(c, arena);
-    for (unsigned i = 0; i < out->line_count; i++) {
-        const struct oracle_line *line = &out->lines[i];
+    oracle_fill_base(c->base, after);
+    for (unsigned i = 0; i < out->line_count; i++)
+        memcpy(after + out->lines[i].offset, out->lines[i].bytes, ORACLE_LINE);
+    /* Only what changed: the terminator, which may be near, depends on the helper. */
+    for (unsigned at = 0; at < ARENA_SIZE_BYTES; at += ORACLE_LINE) {
+        unsigned first = at, end = at + ORACLE_LINE;
 
-        if (!memcmp(arena + line->offset, line->bytes, ORACLE_LINE))
+        while (first < end && arena[first] == after[first])
+            first++;
+        while (end > first && arena[end - 1] == after[end - 1])
+            end--;
+        if (first == end)
             continue;
-        fprintf(to, " mem=%x:", line->offset);
-        print_hex(to, line->bytes, ORACLE_LINE);
+        fprintf(to, " mem=%x:", first);
+        print_hex(to, after + first, end - first);
     }
+}
+
+/* What the manuals leave to the processor: flags called undefined, and the last bits of approximations. */
+static bool depends_on_vendor(const struct instruction_row *row)
+{
+    static const uint16_t approximations[] = {ROW_FSIN,  ROW_FCOS,    ROW_FSINCOS, ROW_FPTAN, ROW_FPATAN,  ROW_F2XM1,
+                                              ROW_FYL2X, ROW_FYL2XP1, ROW_RCPSS,   ROW_RCPPS, ROW_RSQRTSS, ROW_RSQRTPS};
+
+    for (size_t i = 0; i < ARRAY_SIZE(approximations); i++)
+        if (row == &instruction_table[approximations[i]])
+            return true;
+    return row->flags_undefined;
+}
+
+/* On which processors C ends so. */
+static void print_host(FILE *to, const struct test_case *c)
+{
+    ZydisDecodedInstruction z;
+    ZydisDecoder decoder;
+    bool code32 = c->mode == ORACLE_MODE32, depends = false;
+
+    ZydisDecoderInit(&decoder, code32 ? ZYDIS_MACHINE_MODE_LEGACY_32 : ZYDIS_MACHINE_MODE_LEGACY_16,
+                     code32 ? ZYDIS_STACK_WIDTH_32 : ZYDIS_STACK_WIDTH_16);
+    for (unsigned at = 0; at < c->body; at += z.length) {
+        if (!ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&decoder, NULL, c->input.code + at, c->body - at, &z)))
+            break;
+        depends |= depends_on_vendor(&instruction_table[instruction_row_of_mnemonic((uint16_t)z.mnemonic)]);
+    }
+    if (depends)
+        fprintf(to, " vendor=%s", host_vendor_names[host_vendor()]);
+    if (x87_pointers_stored_before_others(c) || (x87_pointers_stored(c) && c->block))
+        host_features_print(to, host_features());
 }
 
 void case_print(FILE *to, const struct test_case *c, const struct oracle_output *out)
 {
     const struct oracle_input *in = &c->input;
     const struct oracle_registers *a = &in->registers, *b = &out->registers;
-    uint8_t default_fx[512];
+    uint8_t default_fx[512] __attribute__((aligned(16)));
 
     fprintf(to, "%s code=", c->mode == ORACLE_MODE16 ? "16" : "32");
     print_hex(to, in->code, c->body);
     fprintf(to, " at=%x base=%llx", in->code_offset, (unsigned long long)c->base);
+    print_host(to, c);
     if (c->trap)
         fprintf(to, " trap");
     for (unsigned i = 0; i < 6; i++)
@@ -102,12 +151,16 @@ void case_print(FILE *to, const struct test_case *c, const struct oracle_output 
         fprintf(to, " fpu");
         print_fx(to, a->fx, default_fx);
     }
+    if (in->boundary)
+        fprintf(to, " interrupt=%u", in->boundary);
     fprintf(to, " =>");
     if (out->end == END_NORMAL)
         fprintf(to, " ok");
     else if (out->end == END_FAULT)
-        fprintf(to, " vector=%u error=%x cr2=%x eip=%llx cs=%x", out->vector, out->error, out->vector == 14 ? out->cr2 : 0,
-                (unsigned long long)b->rip, b->segment[ORACLE_CS]);
+        fprintf(to, " vector=%u error=%x cr2=%x eip=%llx cs=%x", out->vector, out->error,
+                out->vector == 14 ? out->cr2 : 0, (unsigned long long)b->rip, b->segment[ORACLE_CS]);
+    else if (out->end == END_STOPPED)
+        fprintf(to, " interrupted=%u eip=%llx cs=%x", out->boundary, (unsigned long long)b->rip, b->segment[ORACLE_CS]);
     else
         fprintf(to, " end=%u", out->end);
     for (unsigned i = 0; i < 6; i++)
@@ -130,9 +183,9 @@ void case_disassemble(const struct test_case *c, char *text, size_t size)
 
     *text = '\0';
     for (unsigned at = 0; at < c->body && used + 1 < size;) {
-        bool ok = ZYAN_SUCCESS(ZydisDisassembleIntel(c->mode == ORACLE_MODE16 ? ZYDIS_MACHINE_MODE_LEGACY_16
-                                                                              : ZYDIS_MACHINE_MODE_LEGACY_32,
-                                                     (uint32_t)c->input.registers.rip + at, c->input.code + at, c->body - at, &z));
+        bool ok = ZYAN_SUCCESS(ZydisDisassembleIntel(
+            c->mode == ORACLE_MODE16 ? ZYDIS_MACHINE_MODE_LEGACY_16 : ZYDIS_MACHINE_MODE_LEGACY_32,
+            (uint32_t)c->input.registers.rip + at, c->input.code + at, c->body - at, &z));
         int n = snprintf(text + used, size - used, "%s%s", used ? "; " : "", ok ? z.text : "(bad)");
 
         used += n < 0 ? 0 : (size_t)n;
@@ -214,6 +267,12 @@ static bool read_register(const struct reader *r, struct oracle_registers *regs)
         fx->fsw = (uint16_t)number(r);
     else if (!strcmp(r->key, "ftw"))
         fx->ftw = (uint8_t)number(r);
+    else if (!strcmp(r->key, "fop"))
+        fx->fop = (uint16_t)number(r);
+    else if (!strcmp(r->key, "fip"))
+        fx->fip = (uint32_t)number(r);
+    else if (!strcmp(r->key, "fdp"))
+        fx->fdp = (uint32_t)number(r);
     else if (!strcmp(r->key, "mxcsr"))
         fx->mxcsr = (uint32_t)number(r);
     else if (!strncmp(r->key, "st", 2) && r->key[2] >= '0' && r->key[2] <= '7')
@@ -248,8 +307,16 @@ static bool read_input(struct reader *r, struct test_case *c)
             c->base = number(r);
         } else if (!strcmp(r->key, "trap")) {
             c->trap = true;
+        } else if (!strcmp(r->key, "interrupt")) {
+            in->boundary = c->host_boundary = (uint32_t)strtoul(r->value, NULL, 10);
         } else if (!strcmp(r->key, "fpu")) {
             in->uses_fpu = 1;
+        } else if (!strcmp(r->key, "vendor")) {
+            if (!host_vendor_parse(r->value, &c->vendor))
+                return false;
+        } else if (!strcmp(r->key, "host")) {
+            if (!host_features_parse(r->value, &c->host_features))
+                return false;
         } else if (!strcmp(r->key, "mem")) {
             char *colon;
             struct oracle_patch *patch = &in->patches[in->patch_count];
@@ -259,8 +326,8 @@ static bool read_input(struct reader *r, struct test_case *c)
             patch->offset = (uint32_t)strtoul(r->value, &colon, 16);
             if (*colon != ':' || patch->offset > ARENA_SIZE_BYTES - ORACLE_PATCH_BYTES)
                 return false;
-            patch->length = (uint32_t)read_hex(colon + 1, r->value_length - (size_t)(colon + 1 - r->value), patch->bytes,
-                                               ORACLE_PATCH_BYTES);
+            patch->length = (uint32_t)read_hex(colon + 1, r->value_length - (size_t)(colon + 1 - r->value),
+                                               patch->bytes, ORACLE_PATCH_BYTES);
         } else if (!read_register(r, &in->registers)) {
             return false;
         }
@@ -283,6 +350,9 @@ static bool read_expected(struct reader *r, const struct test_case *c, struct or
         } else if (!strcmp(r->key, "vector")) {
             out->end = END_FAULT;
             out->vector = (uint32_t)strtoul(r->value, NULL, 10);
+        } else if (!strcmp(r->key, "interrupted")) {
+            out->end = END_STOPPED;
+            out->boundary = (uint32_t)strtoul(r->value, NULL, 10);
         } else if (!strcmp(r->key, "error")) {
             out->error = (uint32_t)number(r);
         } else if (!strcmp(r->key, "cr2")) {
@@ -312,7 +382,8 @@ static bool read_expected(struct reader *r, const struct test_case *c, struct or
     return true;
 }
 
-bool case_parse(const char *line, uint32_t epilogue, struct test_case *c, struct oracle_output *expected, const char **where)
+bool case_parse(const char *line, uint32_t epilogue, struct test_case *c, struct oracle_output *expected,
+                const char **where)
 {
     struct reader r = {.at = line};
 

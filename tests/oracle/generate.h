@@ -30,13 +30,19 @@ void generator_enable_row(struct generator *generator, uint16_t row, bool enable
 void generator_disable_arbitrary(struct generator *generator);
 /* Encodings known for ROW in MODE. */
 unsigned generator_template_count(const struct generator *generator, uint16_t row, enum oracle_mode mode);
-/* Why ROW as a whole is never run, NULL if it is. */
+/* Why ROW is run alone only, or never, and what is not compared then; NULL for the others. */
 const char *generator_row_excluded(uint16_t row);
 
 /* Fills *OUT, all of it a function of SEED. ROW: for this row, or ROW_NONE for any, arbitrary bytes included.
- * INSTRUCTIONS: 1, or up to 30 for a block. EPILOGUE: the terminator's target. */
+ * INSTRUCTIONS: 1, or up to 30 for a block of anything. EPILOGUE: the terminator's target. */
 void generator_make(struct generator *generator, uint64_t seed, uint64_t base, uint16_t row, unsigned instructions,
                     uint32_t epilogue, struct test_case *out);
+
+/* Like it, a block made to a plan: loops, calls, jumps that come back, operands in mapped memory, stores into the block
+ * itself. FAULT_AT: 0, or 1 to out->accesses as the same seed has it without: which access faults. BOUNDARY: as in
+ * struct oracle_input. */
+void generator_make_block(struct generator *generator, uint64_t seed, uint64_t base, unsigned instructions, unsigned fault_at,
+                          uint32_t boundary, uint32_t epilogue, struct test_case *out);
 
 /* Whether the instruction at CODE may be run on the processor. */
 enum exclusion generator_check(const struct generator *generator, const uint8_t *code, size_t length, bool code32,

@@ -91,7 +91,12 @@ __asm__(
     /* A case may have set AC, which C code does not expect. */
     "signal_entry:\n"
     "    pushl $2\n    popfl\n"
-    "    jmp on_signal\n"
+    "    addl $4, %esp\n" /* the restorer, which is unmapped */
+    "    call on_signal\n"
+    /* On with the case (rt_sigreturn). NT and ID are not taken from the frame but are what they are here. */
+    "    pushl %eax\n    popfl\n"
+    "    movl $173, %eax\n"
+    "    int $0x80\n"
     "harness_end:\n"
     ".section .note.GNU-stack,\"\",@progbits\n.text\n");
 
@@ -143,20 +148,272 @@ static uint32_t wants_fpu;
 
 #define SIGNAL_SYS 31
 
-__attribute__((used)) void on_signal(int number, void *info, struct user_context *context)
+/* ---- stopping at a boundary ----
+ *
+ * The case runs with TF set; each trap is one instruction. PUSHF would show that, so that its image is put right. */
+
+enum step_kind { STEP_PLAIN, STEP_PUSHF, STEP_POPF, STEP_SHADOW, STEP_REPEAT, STEP_ICEBP, STEP_UNSUITABLE };
+
+static struct {
+    uint32_t wanted;  /* boundary to stop at, 0: off */
+    uint32_t done;    /* instructions completed */
+    uint32_t eip, cs; /* of the one that runs now */
+    enum step_kind kind;
+    int started;      /* the far jump into the case is over */
+    int own_trap;     /* TF as the case sees it */
+} step;
+
+static uint32_t base_of(uint32_t selector)
 {
-    const struct signal_context *mc = &context->mc;
+    static const uint32_t bases[] = {
+#define X(n, name, base, ...) base,
+        ORACLE_LDT(X)
+#undef X
+    };
+
+    return (selector & 4) && selector / 8 < ORACLE_LDT_COUNT ? bases[selector / 8] : 0;
+}
+
+static int is_wide(uint32_t selector)
+{
+    static const uint8_t wide[] = {
+#define X(n, name, base, limit, bits32, ...) bits32,
+        ORACLE_LDT(X)
+#undef X
+    };
+
+    return !(selector & 4) || selector / 8 >= ORACLE_LDT_COUNT || wide[selector / 8];
+}
+
+/* Of the code segments, none of which counts in pages. */
+static uint32_t code_limit(uint32_t selector)
+{
+    static const uint32_t limits[] = {
+#define X(n, name, base, limit, ...) limit,
+        ORACLE_LDT(X)
+#undef X
+    };
+
+    return (selector & 4) && selector / 8 < ORACLE_LDT_COUNT ? limits[selector / 8] : 0xffffffff;
+}
+
+/* A byte of the arena, NULL where there is none. */
+static uint8_t *arena_byte(uint32_t linear)
+{
+    for (uint32_t i = 0; i < ARENA_PAGES; i++)
+        if (linear - arena_linear[i] < ARENA_PAGE)
+            return ALIAS + i * ARENA_PAGE + (linear - arena_linear[i]);
+    return 0;
+}
+
+static uint8_t code_byte(uint32_t linear)
+{
+    const uint8_t *p = arena_byte(linear);
+
+    return p ? *p : 0;
+}
+
+/* Bytes of ModRM, SIB and displacement (Intel SDM vol. 2, 2.1.3). */
+static uint32_t modrm_length(uint32_t at, int address32)
+{
+    uint8_t modrm = code_byte(at), mod = modrm >> 6, rm = modrm & 7;
+
+    if (mod == 3)
+        return 1;
+    if (!address32)
+        return 1 + (mod == 0 ? (rm == 6 ? 2 : 0) : mod);
+    uint32_t sib = rm == 4, base = sib ? code_byte(at + 1) & 7u : rm;
+    return 1 + sib + (mod == 0 ? (base == 5 ? 4 : 0) : mod == 1 ? 1 : 4);
+}
+
+/* *LENGTH is set for STEP_SHADOW only. */
+static enum step_kind classify(uint32_t at, int code32, uint32_t *length)
+{
+    int repeat = 0, address32 = code32;
+    uint32_t start = at;
+
+    for (;; at++) {
+        switch (code_byte(at)) {
+        case 0x67:
+            address32 = !code32;
+            continue;
+        case 0xf2: case 0xf3:
+            repeat = 1;
+            continue;
+        case 0x26: case 0x2e: case 0x36: case 0x3e: case 0x64: case 0x65: case 0x66: case 0xf0:
+            if (at - start < 15)
+                continue;
+            return STEP_PLAIN;
+        default:
+            break;
+        }
+        break;
+    }
+    switch (code_byte(at)) {
+    case 0x9c:
+        return STEP_PUSHF;
+    case 0x9d:
+        return STEP_POPF;
+    case 0xcf: /* IRET */
+        return STEP_UNSUITABLE;
+    case 0xf1:
+        return STEP_ICEBP;
+    case 0x17:
+        *length = at + 1 - start;
+        return STEP_SHADOW;
+    case 0x8e:
+        if ((code_byte(at + 1) >> 3 & 7) != ORACLE_SS)
+            return STEP_PLAIN;
+        *length = at + 1 - start + modrm_length(at + 1, address32);
+        return STEP_SHADOW;
+    case 0xa4: case 0xa5: case 0xa6: case 0xa7: case 0xaa: case 0xab: case 0xac: case 0xad: case 0xae: case 0xaf:
+        return repeat ? STEP_REPEAT : STEP_PLAIN;
+    default:
+        return STEP_PLAIN;
+    }
+}
+
+static void look_ahead(const struct signal_context *mc)
+{
+    uint32_t linear, length;
+
+    step.eip = mc->eip;
+    step.cs = mc->cs & 0xffff;
+    linear = base_of(step.cs) + step.eip;
+    step.kind = classify(linear, is_wide(step.cs), &length);
+    /* The one behind it shares its trap. */
+    if (step.kind == STEP_SHADOW && classify(linear + length, is_wide(step.cs), &length) != STEP_PLAIN)
+        step.kind = STEP_UNSUITABLE;
+}
+
+/* TF in what PUSHF has stored. */
+static void hide_trap_flag(const struct signal_context *mc)
+{
+    uint32_t ss = mc->ss & 0xffff, mask = is_wide(ss) ? 0xffffffff : 0xffff;
+    uint8_t *p = arena_byte(base_of(ss) + ((mc->esp + 1) & mask));
+
+    if (p)
+        *p &= 0xfe;
+}
+
+static void take_registers(struct oracle_registers *r, const struct signal_context *mc)
+{
+    r->gpr[0] = mc->eax;
+    r->gpr[1] = mc->ecx;
+    r->gpr[2] = mc->edx;
+    r->gpr[3] = mc->ebx;
+    r->gpr[4] = mc->esp;
+    r->gpr[5] = mc->ebp;
+    r->gpr[6] = mc->esi;
+    r->gpr[7] = mc->edi;
+    r->rip = mc->eip;
+    r->eflags = mc->eflags;
+    r->segment[ORACLE_ES] = (uint16_t)mc->es;
+    r->segment[ORACLE_CS] = (uint16_t)mc->cs;
+    r->segment[ORACLE_SS] = (uint16_t)mc->ss;
+    r->segment[ORACLE_DS] = (uint16_t)mc->ds;
+    r->segment[ORACLE_FS] = (uint16_t)mc->fs;
+    r->segment[ORACLE_GS] = (uint16_t)mc->gs;
+}
+
+/* Takes the state for this case, and goes on with the next when that differs only in a later boundary. */
+static int next_boundary(const struct signal_context *mc)
+{
+    uint32_t next = SHARED->current + 1;
+
+    if (next >= SHARED->count || !SHARED->input[next].follows)
+        return 0;
+    take_registers(&output->registers, mc);
+    if (!step.own_trap)
+        output->registers.eflags &= ~0x100u;
+    if (wants_fpu && mc->fpstate)
+        memcpy(output->registers.fx, (const void *)(mc->fpstate + 112), 512);
+    output->vector = output->error = output->cr2 = 0;
+    output->boundary = step.done;
+    oracle_collect_lines(ALIAS, private_base, output, 0);
+    SHARED->current = next;
+    output = &SHARED->output[next];
+    output->end = END_FAULT;
+    step.wanted = SHARED->input[next].boundary;
+    return 1;
+}
+
+/* The kernel's return from a signal gives selectors an RPL of 3. */
+static int survives_return(uint32_t selector)
+{
+    return (selector & 3) == 3 || !(selector & 0xffff);
+}
+
+/* The kernel makes the x87 environment anew from its 32-bit form, in which it has not stored FOP. */
+static void keep_opcode(const struct signal_context *mc)
+{
+    if (mc->fpstate)
+        *(uint16_t *)(mc->fpstate + 18) = *(const uint16_t *)(mc->fpstate + 112 + 6);
+}
+
+/* Whether the case goes on. */
+static int on_step(struct signal_context *mc)
+{
+    int was_own = step.own_trap;
+
+    if (!step.started) {
+        if ((mc->cs & 0xffff) == SELECTOR_USER_CODE32 && mc->eip >= HARNESS_BEGIN && mc->eip < HARNESS_END) {
+            keep_opcode(mc);
+            return 1; /* on the way */
+        }
+        step.started = 1;
+        look_ahead(mc);
+    } else {
+        if (step.kind == STEP_POPF)
+            step.own_trap = (mc->eflags & 0x100) != 0;
+        else if (step.kind == STEP_PUSHF && !was_own)
+            hide_trap_flag(mc);
+        if (was_own || step.kind == STEP_ICEBP)
+            return 0;
+        if ((mc->cs & 0xffff) == SELECTOR_USER_CODE32 && mc->eip == (uint32_t)epilogue)
+            return 0;
+        if (step.kind != STEP_REPEAT || mc->eip != step.eip)
+            step.done += step.kind == STEP_SHADOW ? 2 : 1;
+        while (step.done >= step.wanted && (step.kind != STEP_REPEAT || mc->eip != step.eip)) {
+            output->end = END_STOPPED;
+            if (!next_boundary(mc))
+                return 0;
+        }
+        look_ahead(mc);
+    }
+    if (step.kind == STEP_UNSUITABLE || !survives_return(mc->ds) || !survives_return(mc->es) || !survives_return(mc->fs) ||
+        !survives_return(mc->gs)) {
+        output->end = END_DISCARD;
+        return 0;
+    }
+    mc->eflags |= 0x100;
+    keep_opcode(mc);
+    return 1;
+}
+
+/* What EFLAGS has to be on return: on_signal() comes back only for a case that goes on. */
+__attribute__((used)) uint32_t on_signal(int number, void *info, struct user_context *context)
+{
+    struct signal_context *mc = &context->mc;
     uint32_t eip = mc->eip;
     uint32_t linear_cs = mc->cs & 0xffff;
 
     (void)info;
     res.normal = 0;
     output->end = END_FAULT;
-    if (number == SIGNAL_SYS) {
+    if (step.wanted && mc->trapno == 1 && number != SIGNAL_SYS && on_step(mc))
+        return (mc->eflags & 0x204000) | 2;
+    if (step.wanted && !step.own_trap)
+        mc->eflags &= ~0x100u;
+    /* The IRET to an EIP beyond the limit faulted in the jump's or the last instruction's place. */
+    if (step.wanted && step.started && mc->trapno == 13 && !mc->err && mc->eip > code_limit(mc->cs & 0xffff))
+        mc->eflags |= 0x10000;
+    if (output->end != END_FAULT) { /* on_step() has said it */
+    } else if (number == SIGNAL_SYS) {
         output->end = END_DISCARD;
     } else if (linear_cs == SELECTOR_USER_CODE32 && eip >= (uint32_t)harness_begin && eip < (uint32_t)harness_end) {
         if (eip == (uint32_t)epilogue)
-            output->end = mc->trapno == 1 ? END_FAULT /* TF */ : END_NORMAL /* GS was not flat */;
+            output->end = mc->trapno == 1 && !(step.wanted && !step.own_trap) ? END_FAULT /* TF */ : END_NORMAL /* GS was not flat */;
         else if (eip < (uint32_t)epilogue)
             output->end = END_SETUP;
         else
@@ -165,25 +422,18 @@ __attribute__((used)) void on_signal(int number, void *info, struct user_context
         if (mc->trapno != 14)
             output->end = END_DISCARD;
     }
+    if (output->end == END_NORMAL) { /* as if it had come there by itself */
+        mc->eip = mc->cs = 0;
+        mc->eflags &= ~0x10000u;
+        mc->trapno = mc->err = mc->cr2 = 0;
+    }
+    output->boundary = step.done;
+    if (output->end == END_STOPPED)
+        mc->trapno = mc->err = mc->cr2 = 0;
     output->vector = mc->trapno;
     output->error = mc->err;
     output->cr2 = mc->cr2;
-    res.gpr[0] = mc->eax;
-    res.gpr[1] = mc->ecx;
-    res.gpr[2] = mc->edx;
-    res.gpr[3] = mc->ebx;
-    res.gpr[4] = mc->esp;
-    res.gpr[5] = mc->ebp;
-    res.gpr[6] = mc->esi;
-    res.gpr[7] = mc->edi;
-    res.eip = mc->eip;
-    res.eflags = mc->eflags;
-    res.cs = mc->cs;
-    res.ss = mc->ss;
-    res.ds = mc->ds;
-    res.es = mc->es;
-    res.fs = mc->fs;
-    res.gs = mc->gs;
+    take_registers(&output->registers, mc);
     if (wants_fpu && mc->fpstate) /* behind the 112 bytes of the FSAVE image */
         memcpy(output->registers.fx, (const void *)(mc->fpstate + 112), 512);
     leave_case();
@@ -299,29 +549,33 @@ static void run_case(const struct oracle_input *in, struct oracle_output *out)
     cur.gs = in->registers.segment[ORACLE_GS];
     output = out;
     wants_fpu = in->uses_fpu;
+    step.wanted = in->boundary;
+    step.done = 0;
+    step.started = step.own_trap = 0;
+    if (in->boundary)
+        cur.eflags |= 0x100;
+    out->boundary = 0;
 
     enter_case(in->uses_fpu ? in->registers.fx : SHARED->default_fx);
 
+    out = output;
+    __asm__ volatile("fninit");
     if (res.normal) {
         out->end = END_NORMAL;
         out->vector = out->error = out->cr2 = 0;
         if (in->uses_fpu)
             memcpy(out->registers.fx, case_fx, sizeof case_fx);
-        res.cs = 0;
-        res.gs = SELECTOR_USER_DATA;
-        res.eip = 0;
+        for (unsigned i = 0; i < 8; i++)
+            out->registers.gpr[i] = res.gpr[i];
+        out->registers.rip = 0;
+        out->registers.eflags = res.eflags;
+        out->registers.segment[ORACLE_ES] = (uint16_t)res.es;
+        out->registers.segment[ORACLE_CS] = 0;
+        out->registers.segment[ORACLE_SS] = (uint16_t)res.ss;
+        out->registers.segment[ORACLE_DS] = (uint16_t)res.ds;
+        out->registers.segment[ORACLE_FS] = (uint16_t)res.fs;
+        out->registers.segment[ORACLE_GS] = SELECTOR_USER_DATA;
     }
-    __asm__ volatile("fninit");
-    for (unsigned i = 0; i < 8; i++)
-        out->registers.gpr[i] = res.gpr[i];
-    out->registers.rip = res.eip;
-    out->registers.eflags = res.eflags;
-    out->registers.segment[ORACLE_ES] = (uint16_t)res.es;
-    out->registers.segment[ORACLE_CS] = (uint16_t)res.cs;
-    out->registers.segment[ORACLE_SS] = (uint16_t)res.ss;
-    out->registers.segment[ORACLE_DS] = (uint16_t)res.ds;
-    out->registers.segment[ORACLE_FS] = (uint16_t)res.fs;
-    out->registers.segment[ORACLE_GS] = (uint16_t)res.gs;
     oracle_collect(ALIAS, private_base, out);
 }
 
@@ -353,8 +607,13 @@ __attribute__((used, noreturn)) void helper_main(void)
             memcpy(ALIAS, private_base, ARENA_SIZE_BYTES);
         }
         for (uint32_t i = SHARED->first; i < SHARED->count; i++) {
+            uint32_t ran;
+
             SHARED->current = i;
             run_case(&SHARED->input[i], &SHARED->output[i]);
+            /* The end came before the boundaries that were left. */
+            for (i = ran = SHARED->current; i + 1 < SHARED->count && SHARED->input[i + 1].follows; i++)
+                memcpy(&SHARED->output[i + 1], &SHARED->output[ran], sizeof SHARED->output[ran]);
         }
         done = request;
     }

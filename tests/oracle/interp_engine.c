@@ -7,6 +7,7 @@
 #include "cpu/descriptor.h"
 #include "cpu/fpu.h"
 #include "cpu/fxsave.h"
+#include "interp/test_hooks.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -34,6 +35,8 @@
 #define SELECTOR_LDTR        0x50
 #define GDT_LIMIT            127
 
+#define VECTOR_INTERRUPT 0xf0 /* what arrives at a boundary */
+
 #define PTE_P 1ull
 #define PTE_W 2ull
 #define PTE_U 4ull
@@ -48,7 +51,7 @@ struct interp_engine {
     uint8_t base[ARENA_SIZE_BYTES] __attribute__((aligned(64)));
     uint64_t base_seed;
     bool base_known;
-    uint8_t default_fx[512];
+    uint8_t default_fx[512] __attribute__((aligned(16)));
     struct segment user_code, user_data, null_segment, ldt[ORACLE_LDT_COUNT];
 };
 
@@ -267,7 +270,7 @@ static void take_result(struct interp_engine *e, const struct oracle_input *in, 
     uint32_t frame[6] = {0};
     bool has_error = vector < 32 && (with_error >> vector & 1);
 
-    out->vector = out->error = out->cr2 = 0;
+    out->vector = out->error = out->cr2 = out->boundary = 0;
     memcpy(out->registers.gpr, s->gpr, 8 * sizeof s->gpr[0]);
     for (unsigned i = 0; i < SEG_COUNT; i++)
         out->registers.segment[i] = s->segment[i].selector;
@@ -287,8 +290,8 @@ static void take_result(struct interp_engine *e, const struct oracle_input *in, 
     uint32_t at = (uint32_t)s->gpr[GPR_SP] - HARNESS_BEGIN;
     memory_read_bytes(e->machine->memory, at, frame, 20 + (has_error ? 4 : 0));
     const uint32_t *f = frame;
-    out->end = END_FAULT;
-    out->vector = vector;
+    out->end = vector == VECTOR_INTERRUPT ? END_STOPPED : END_FAULT;
+    out->vector = vector == VECTOR_INTERRUPT ? 0 : vector;
     out->error = has_error ? *f++ : 0;
     out->registers.rip = f[0];
     out->registers.segment[SEG_CS] = (uint16_t)f[1];
@@ -310,6 +313,45 @@ static void take_result(struct interp_engine *e, const struct oracle_input *in, 
     }
 }
 
+static int acknowledge(void *opaque)
+{
+    struct interp_engine *e = opaque;
+
+    cpu_set_interrupt_line(e->machine->cpu, false);
+    return VECTOR_INTERRUPT;
+}
+
+static void set_ferr(void *opaque, bool level)
+{
+}
+
+static void triple_fault(void *opaque)
+{
+    struct interp_engine *e = opaque;
+
+    e->machine->triple_fault = true;
+    cpu_post_attention(e->machine->cpu, ATTENTION_STOP);
+}
+
+/* Returns how many instructions were done when an interrupt asked for at BOUNDARY (0: none) was taken. */
+static uint32_t run_to_end(struct interp_engine *e, uint32_t boundary)
+{
+    struct vcpu *cpu = e->machine->cpu;
+
+    if (boundary) {
+        cpu->budget = boundary;
+        interp_run(e->machine->interp);
+        /* At the terminator's target the case is over. */
+        if (!cpu->state.halted && !((uint32_t)cpu->state.rip == e->engine.epilogue &&
+                                    cpu->state.segment[SEG_CS].selector == SELECTOR_USER_CODE32))
+            cpu_set_interrupt_line(cpu, true);
+    }
+    cpu->budget = e->budget;
+    interp_run(e->machine->interp);
+    atomic_store(&cpu->interrupt_line, false);
+    return boundary + (uint32_t)(e->budget - cpu->budget) - 1; /* but for the handler's HLT */
+}
+
 static void run_case(struct interp_engine *e, const struct test_case *c, struct oracle_output *out)
 {
     const struct oracle_input *in = &c->input;
@@ -319,9 +361,10 @@ static void run_case(struct interp_engine *e, const struct test_case *c, struct 
         poke(e, in->patches[i].offset, in->patches[i].bytes, in->patches[i].length);
     poke(e, in->code_offset, in->code, in->code_length);
     load_state(e, in);
-    e->machine->cpu->budget = e->budget;
-    interp_run(e->machine->interp);
+    uint32_t boundary = run_to_end(e, in->boundary);
     take_result(e, in, out);
+    if (out->end == END_STOPPED)
+        out->boundary = boundary;
     oracle_collect(e->arena, e->base, out);
     /* What was put back may have been code. */
     uint32_t last = UINT32_MAX;
@@ -346,6 +389,14 @@ static void run(struct engine *engine, const struct test_case *cases, struct ora
     cpu_fpu_spill(e->machine->cpu);
 }
 
+/* Only in programs with an interpreter built for it. */
+__attribute__((weak)) void interp_test_mutate(struct interp *interp, uint16_t row, unsigned kind);
+
+static void mutate_row(struct engine *engine, uint16_t row, unsigned kind)
+{
+    interp_test_mutate(((struct interp_engine *)engine)->machine->interp, row, kind);
+}
+
 static void destroy(struct engine *engine)
 {
     struct interp_engine *e = (struct interp_engine *)engine;
@@ -359,9 +410,15 @@ struct engine *engine_create_interp(uint32_t epilogue, int64_t budget)
     struct interp_engine *e = aligned_alloc(64, (sizeof *e + 63) & ~(size_t)63);
 
     memset(e, 0, sizeof *e);
-    e->engine = (struct engine){.name = "interp", .epilogue = epilogue, .run = run, .destroy = destroy};
+    e->engine = (struct engine){.name = "interp", .epilogue = epilogue, .exact = true, .run = run, .destroy = destroy};
+    if (interp_test_mutate)
+        e->engine.mutate = mutate_row;
     e->budget = budget;
     e->machine = bare_machine_create("max", 1 << 20);
+    e->machine->cpu->environment.opaque = e;
+    e->machine->cpu->environment.acknowledge_interrupt = acknowledge;
+    e->machine->cpu->environment.set_ferr = set_ferr;
+    e->machine->cpu->environment.triple_fault = triple_fault;
     e->arena = e->machine->memory->ram + PHYSICAL_ARENA;
     oracle_default_fx(e->default_fx);
     build_processor(e);

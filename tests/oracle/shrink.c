@@ -22,6 +22,7 @@ static bool try(struct shrinking *s, struct test_case *candidate)
     s->engine->run(s->engine, candidate, &b, 1);
     if (b.end == END_HANG && s->engine_output->end != END_HANG)
         return false;
+    engine_settle(s->engine, candidate, &b);
     s->host->run(s->host, candidate, &a, 1);
     if (compare_outputs(candidate, &a, &b, NULL, 0) != VERDICT_DIFFER)
         return false;
@@ -39,9 +40,42 @@ static void remove_bytes(struct test_case *c, unsigned at, unsigned length)
     c->body = (uint16_t)(c->body - length);
 }
 
-static bool drop_instructions(struct shrinking *s)
+/* Also with the interrupt one boundary earlier, for an instruction that is gone. */
+static bool try_earlier(struct shrinking *s, struct test_case *candidate)
+{
+    if (try(s, candidate))
+        return true;
+    if (candidate->input.boundary < 2)
+        return false;
+    candidate->input.boundary--;
+    return try(s, candidate);
+}
+
+/* Instructions of blocks become NOPs of the same length, so that branches keep their targets. */
+static bool blank_instructions(struct shrinking *s)
 {
     bool any = false;
+
+    for (unsigned at = 0; s->best->block && at < s->best->body;) {
+        struct test_case candidate = *s->best;
+        struct decoded_instruction insn;
+        enum decode_status status;
+
+        generator_check(s->generator, candidate.input.code + at, candidate.body - at, candidate.mode == ORACLE_MODE32, 0, &insn,
+                        &status);
+        if (!insn.length)
+            break;
+        memset(candidate.input.code + at, 0x66, insn.length - 1u);
+        candidate.input.code[at + insn.length - 1u] = 0x90;
+        any |= try(s, &candidate);
+        at += insn.length;
+    }
+    return any;
+}
+
+static bool drop_instructions(struct shrinking *s)
+{
+    bool any = blank_instructions(s);
 
     for (unsigned at = 0; at < s->best->body;) {
         struct decoded_instruction insn;
@@ -54,7 +88,7 @@ static bool drop_instructions(struct shrinking *s)
             break;
         if (insn.length < candidate.body) {
             remove_bytes(&candidate, at, insn.length);
-            if (try(s, &candidate)) {
+            if (try_earlier(s, &candidate)) {
                 any = true;
                 continue;
             }
@@ -88,6 +122,10 @@ static bool simplify_state(struct shrinking *s)
 {
     bool any = false;
 
+    if (s->best->input.boundary)
+        TRY_SET(input.boundary, 0);
+    if (s->best->input.boundary > 1)
+        TRY_SET(input.boundary, s->best->input.boundary - 1);
     TRY_SET(base, 0);
     TRY_SET(input.patch_count, 0);
     for (unsigned i = 0; i < s->best->input.patch_count;) {

@@ -191,6 +191,10 @@ void state_fpu(struct random *random, uint8_t *fx)
         image->fsw &= (uint16_t)~(~image->fcw & 0x3f); /* nothing pending */
     if (image->fsw & ~image->fcw & 0x3f)
         image->fsw |= 0x8080;
+    /* FCS and FDS stay zero, as processors of today store them. */
+    image->fop = (uint16_t)(random_next(random) & 0x7ff);
+    image->fip = (uint32_t)random_next(random);
+    image->fdp = (uint32_t)random_next(random);
     image->ftw = random_percent(random, 40) ? 0xff : random_percent(random, 30) ? 0 : (uint8_t)random_next(random);
     for (unsigned i = 0; i < 8; i++) {
         struct extended e = random_extended(random);

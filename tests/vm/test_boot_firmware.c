@@ -97,10 +97,11 @@ static void acpi_tables_are_consistent(void **state)
 {
     static uint8_t data[0x8000];
     const uint32_t base = 0xf0000;
-    size_t size = acpi_build(data, sizeof data, base, 256u << 20, false);
+    const struct acpi_board board = {.ram_size = 256u << 20};
+    size_t size = acpi_build(data, sizeof data, base, &board);
     assert_true(size > 0);
-    assert_int_equal(acpi_build(data, size - 1, base, 256u << 20, false), 0);
-    assert_int_equal(acpi_build(data, size, base, 256u << 20, false), size);
+    assert_int_equal(acpi_build(data, size - 1, base, &board), 0);
+    assert_int_equal(acpi_build(data, size, base, &board), size);
 
     assert_memory_equal(data, "RSD PTR ", 8);
     assert_int_equal(acpi_checksum(data, 20), 0);

@@ -268,6 +268,9 @@ void pci_device_init(struct pci_device *device, const struct device_bus *bus, st
     pci_set16(device->config, PCI_VENDOR_ID, vendor);
     pci_set16(device->config, PCI_DEVICE_ID, product);
     pci_set16(device->config, PCI_CLASS, class_code);
+    /* Firmware knows the board, and that it has a fw_cfg, by the host bridge's. */
+    pci_set16(device->config, PCI_SUBSYSTEM_VENDOR_ID, PCI_BOARD_SUBSYSTEM_VENDOR);
+    pci_set16(device->config, PCI_SUBSYSTEM_ID, PCI_BOARD_SUBSYSTEM);
     /* Bus master, memory, I/O, parity, SERR and INTx-disable can be set by the guest. */
     pci_set16(device->writable, PCI_COMMAND, 0x0547);
     pci_set16(device->write_1_clears, PCI_STATUS, 0xf900);

@@ -28,6 +28,8 @@ enum {
 };
 enum { PCI_COMMAND_IO = 0x01, PCI_COMMAND_MEMORY = 0x02, PCI_COMMAND_MASTER = 0x04, PCI_COMMAND_INTX_OFF = 0x400 };
 enum { PCI_STATUS_INTERRUPT = 0x08 };
+/* What every function of QEMU's boards has. */
+enum { PCI_BOARD_SUBSYSTEM_VENDOR = 0x1af4, PCI_BOARD_SUBSYSTEM = 0x1100 };
 
 #define PCI_DEVFN(slot, function) ((uint8_t)((slot) << 3 | (function)))
 

@@ -3,17 +3,18 @@
  *   RSDP --> RSDT --> FADT --> FACS
  *                          '-> DSDT
  *
- * No MADT: the board has one processor and the 8259 pair. The tables offer no SMI command port: ACPI
- * mode is on from the start (5.2.9, SMI_CMD). */
+ * No MADT: the board has one processor and the 8259 pair. Without firmware the tables offer no SMI command
+ * port: ACPI mode is on from the start (5.2.9, SMI_CMD). */
 #include "vm/boot/acpi.h"
 
+#include "devices/pci/piix4_pm.h"
 #include "vm/boot/aml.h"
 #include "vm/boot/image.h"
 #include "vm/boot/platform.h"
 
 #include <string.h>
 
-enum { HEADER_SIZE = 36, RSDP_SIZE = 20, RSDT_SIZE = HEADER_SIZE + 4, FADT_SIZE = 244, FACS_SIZE = 64 };
+enum { HEADER_SIZE = ACPI_HEADER_SIZE, RSDT_SIZE = HEADER_SIZE + 4, FADT_SIZE = 244, FACS_SIZE = 64 };
 
 uint8_t acpi_checksum(const uint8_t *data, size_t length)
 {
@@ -38,8 +39,8 @@ static void put_header(uint8_t *table, const char *signature, size_t length, uns
 
 static void seal(uint8_t *table, size_t length)
 {
-    table[9] = 0;
-    table[9] = (uint8_t)-acpi_checksum(table, length);
+    table[ACPI_CHECKSUM] = 0;
+    table[ACPI_CHECKSUM] = (uint8_t)-acpi_checksum(table, length);
 }
 
 /* Generic address structure in I/O space, 5.2.3.2. */
@@ -53,16 +54,21 @@ static void put_io_address(uint8_t *to, unsigned bits, uint32_t address)
 }
 
 /* Fixed ACPI description table, 5.2.9. */
-static void put_fadt(uint8_t *fadt, uint32_t facs, uint32_t dsdt, bool has_vga)
+static void put_fadt(uint8_t *fadt, uint32_t facs, uint32_t dsdt, const struct acpi_board *board)
 {
     enum { WBINVD = 1 << 0, PROC_C1 = 1 << 2, SLP_BUTTON = 1 << 5, RESET_REG_SUP = 1 << 10 };
     enum { LEGACY_DEVICES = 1 << 0, HAS_8042 = 1 << 1, VGA_NOT_PRESENT = 1 << 2 };
 
     put_header(fadt, "FACP", FADT_SIZE, 3);
-    store32(fadt + 36, facs);
-    store32(fadt + 40, dsdt);
+    store32(fadt + ACPI_FADT_FACS, facs);
+    store32(fadt + ACPI_FADT_DSDT, dsdt);
     fadt[45] = 1; /* preferred profile: desktop */
     store16(fadt + 46, PLATFORM_SCI_IRQ);
+    if (board->starts_in_legacy_mode) {
+        store32(fadt + 48, PIIX4_APM_CONTROL);
+        fadt[52] = PIIX4_ACPI_ENABLE;
+        fadt[53] = PIIX4_ACPI_DISABLE;
+    }
     store32(fadt + 56, PLATFORM_PM_BASE);     /* PM1a event block */
     store32(fadt + 64, PLATFORM_PM_BASE + 4); /* PM1a control block */
     store32(fadt + 76, PLATFORM_PM_BASE + 8); /* PM timer, 24 bits */
@@ -74,11 +80,11 @@ static void put_fadt(uint8_t *fadt, uint32_t facs, uint32_t dsdt, bool has_vga)
     store16(fadt + 96, 0xfff); /* no C2, no C3 */
     store16(fadt + 98, 0xfff);
     fadt[108] = 0x32; /* CMOS index of the century */
-    store16(fadt + 109, LEGACY_DEVICES | HAS_8042 | (has_vga ? 0 : VGA_NOT_PRESENT));
+    store16(fadt + 109, LEGACY_DEVICES | HAS_8042 | (board->has_vga ? 0 : VGA_NOT_PRESENT));
     store32(fadt + 112, WBINVD | PROC_C1 | SLP_BUTTON | RESET_REG_SUP);
     put_io_address(fadt + 116, 8, PLATFORM_RESET_PORT);
     fadt[128] = PLATFORM_RESET_VALUE;
-    store64(fadt + 140, dsdt); /* X_FIRMWARE_CTRL stays 0: only one of the two may be given */
+    store64(fadt + ACPI_FADT_X_DSDT, dsdt); /* X_FIRMWARE_CTRL stays 0: only one of the two may be given */
     put_io_address(fadt + 148, 32, PLATFORM_PM_BASE);
     put_io_address(fadt + 172, 16, PLATFORM_PM_BASE + 4);
     put_io_address(fadt + 208, 32, PLATFORM_PM_BASE + 8);
@@ -96,19 +102,21 @@ struct isa_device {
     } io[3];
     int irq; /* -1: none */
     int uid; /* -1: none */
+    int dma; /* 0: none, for no device here uses channel 0 */
 };
 
 static const struct isa_device isa_devices[] = {
-    {"PIC_", "PNP0000", {{0x20, 2}, {0xa0, 2}, {0x4d0, 2}}, 2, -1},
-    {"DMAC", "PNP0200", {{0x00, 0x10}, {0x80, 0x10}, {0xc0, 0x20}}, -1, -1},
-    {"TIMR", "PNP0100", {{0x40, 4}}, 0, -1},
-    {"RTC_", "PNP0B00", {{0x70, 2}}, 8, -1},
-    {"SPKR", "PNP0800", {{0x61, 1}}, -1, -1},
-    {"KBD_", "PNP0303", {{0x60, 1}, {0x64, 1}}, 1, -1},
-    {"MOU_", "PNP0F13", {{0}}, 12, -1},
-    {"FPU_", "PNP0C04", {{0xf0, 1}}, 13, -1},
-    {"COM1", "PNP0501", {{0x3f8, 8}}, 4, 1},
-    {"COM2", "PNP0501", {{0x2f8, 8}}, 3, 2},
+    {"PIC_", "PNP0000", {{0x20, 2}, {0xa0, 2}, {0x4d0, 2}}, 2, -1, 0},
+    {"DMAC", "PNP0200", {{0x00, 0x10}, {0x80, 0x10}, {0xc0, 0x20}}, -1, -1, 0},
+    {"TIMR", "PNP0100", {{0x40, 4}}, 0, -1, 0},
+    {"RTC_", "PNP0B00", {{0x70, 2}}, 8, -1, 0},
+    {"SPKR", "PNP0800", {{0x61, 1}}, -1, -1, 0},
+    {"KBD_", "PNP0303", {{0x60, 1}, {0x64, 1}}, 1, -1, 0},
+    {"MOU_", "PNP0F13", {{0}}, 12, -1, 0},
+    {"FPU_", "PNP0C04", {{0xf0, 1}}, 13, -1, 0},
+    {"COM1", "PNP0501", {{0x3f8, 8}}, 4, 1, 0},
+    {"COM2", "PNP0501", {{0x2f8, 8}}, 3, 2, 0},
+    {"FDC0", "PNP0700", {{0x3f0, 6}, {0x3f7, 1}}, 6, -1, 2},
 };
 
 static void put_isa_device(struct aml *aml, const struct isa_device *device)
@@ -122,6 +130,8 @@ static void put_isa_device(struct aml *aml, const struct isa_device *device)
         aml_resources_io(&resources, device->io[i].base, device->io[i].length);
     if (device->irq >= 0)
         aml_resources_irq(&resources, (unsigned)device->irq);
+    if (device->dma)
+        aml_resources_dma(&resources, (unsigned)device->dma);
     aml_name_object(aml, "_CRS");
     aml_resources(aml, &resources);
     aml_close(aml);
@@ -283,14 +293,13 @@ static void put_dsdt_body(struct aml *aml, uint64_t ram_size)
     aml_close(aml);
 }
 
-size_t acpi_build(uint8_t *data, size_t capacity, uint32_t address, uint64_t ram_size, bool has_vga)
+size_t acpi_build(uint8_t *data, size_t capacity, uint32_t address, const struct acpi_board *board)
 {
     struct aml aml;
     aml_init(&aml);
-    put_dsdt_body(&aml, ram_size);
+    put_dsdt_body(&aml, board->ram_size);
 
-    /* FACS must be aligned to 64 (5.2.10), so it comes first after the RSDP. */
-    const uint32_t facs = 64, rsdt = facs + FACS_SIZE, fadt = rsdt + 64, dsdt = fadt + 256;
+    const uint32_t facs = ACPI_FACS_OFFSET, rsdt = ACPI_RSDT_OFFSET, fadt = ACPI_FADT_OFFSET, dsdt = ACPI_DSDT_OFFSET;
     size_t dsdt_size = HEADER_SIZE + aml.length;
     size_t total = dsdt + dsdt_size;
     if (aml.overflow || aml.depth || total > capacity)
@@ -299,8 +308,8 @@ size_t acpi_build(uint8_t *data, size_t capacity, uint32_t address, uint64_t ram
 
     memcpy(data, "RSD PTR ", 8);
     memcpy(data + 9, "DRAGOM", 6);
-    store32(data + 16, address + rsdt);
-    data[8] = (uint8_t)-acpi_checksum(data, RSDP_SIZE);
+    store32(data + ACPI_RSDP_RSDT, address + rsdt);
+    data[ACPI_RSDP_CHECKSUM] = (uint8_t)-acpi_checksum(data, ACPI_RSDP_SIZE);
 
     memcpy(data + facs, "FACS", 4);
     store32(data + facs + 4, FACS_SIZE);
@@ -310,7 +319,7 @@ size_t acpi_build(uint8_t *data, size_t capacity, uint32_t address, uint64_t ram
     store32(data + rsdt + HEADER_SIZE, address + fadt);
     seal(data + rsdt, RSDT_SIZE);
 
-    put_fadt(data + fadt, address + facs, address + dsdt, has_vga);
+    put_fadt(data + fadt, address + facs, address + dsdt, board);
 
     put_header(data + dsdt, "DSDT", dsdt_size, 1);
     memcpy(data + dsdt + HEADER_SIZE, aml.data, aml.length);

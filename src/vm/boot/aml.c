@@ -302,6 +302,12 @@ void aml_resources_irq(struct aml_resources *resources, unsigned irq)
     put_resource(resources, data, sizeof data);
 }
 
+void aml_resources_dma(struct aml_resources *resources, unsigned channel)
+{
+    const uint8_t data[] = {0x2a, (uint8_t)(1u << channel), 0x00};
+    put_resource(resources, data, sizeof data);
+}
+
 void aml_resources_extended_irq(struct aml_resources *resources, const uint8_t *irqs, unsigned count)
 {
     const uint8_t data[] = {0x89, BYTES16(2 + 4 * count), 0x09 /* consumer, level, high, shared */, (uint8_t)count};

@@ -62,6 +62,7 @@ struct aml_resources {
 };
 void aml_resources_io(struct aml_resources *resources, uint16_t base, uint8_t length);
 void aml_resources_irq(struct aml_resources *resources, unsigned irq); /* ISA: edge, high, exclusive */
+void aml_resources_dma(struct aml_resources *resources, unsigned channel); /* ISA: compatible, 8 bits */
 /* Level, active high, shared, as the PIIX's interrupt router gives them. */
 void aml_resources_extended_irq(struct aml_resources *resources, const uint8_t *irqs, unsigned count);
 void aml_resources_bus_range(struct aml_resources *resources, uint16_t first, uint16_t last);

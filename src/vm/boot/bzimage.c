@@ -9,7 +9,7 @@
  *     ...    stack and GDT, below 90000
  *     100000 protected-mode kernel (1000 for a zImage, which is not "loaded high")
  *     top    initial RAM disk, as high as the kernel allows */
-#include "vm/boot/image.h"
+#include "vm/boot/linux_header.h"
 
 #include <string.h>
 
@@ -20,33 +20,6 @@ enum {
     COMMAND_LINE_ROOM = LOW_MEMORY_END - COMMAND_LINE
 };
 
-/* Offsets in the file's first sectors and, the same, in the zero page. */
-enum header_offset {
-    HEADER_SETUP_SECTS = 0x1f1,
-    HEADER_SYSSIZE = 0x1f4,
-    HEADER_VID_MODE = 0x1fa,
-    HEADER_BOOT_FLAG = 0x1fe,
-    HEADER_JUMP = 0x200,
-    HEADER_MAGIC = 0x202,
-    HEADER_VERSION = 0x206,
-    HEADER_TYPE_OF_LOADER = 0x210,
-    HEADER_LOADFLAGS = 0x211,
-    HEADER_CODE32_START = 0x214,
-    HEADER_RAMDISK_IMAGE = 0x218,
-    HEADER_RAMDISK_SIZE = 0x21c,
-    HEADER_HEAP_END_PTR = 0x224,
-    HEADER_CMD_LINE_PTR = 0x228,
-    HEADER_INITRD_ADDR_MAX = 0x22c,
-    HEADER_KERNEL_ALIGNMENT = 0x230,
-    HEADER_RELOCATABLE = 0x234,
-    HEADER_CMDLINE_SIZE = 0x238,
-    HEADER_PREF_ADDRESS = 0x258,
-    HEADER_INIT_SIZE = 0x260,
-    HEADER_END_MAX = 0x290 /* the zero page uses what follows for other things */
-};
-
-enum { LOADFLAG_LOADED_HIGH = 1 };
-
 enum params_offset {
     PARAMS_EXT_MEM_K = 0x002,
     PARAMS_VIDEO = 0x000,
@@ -56,19 +29,6 @@ enum params_offset {
     PARAMS_ALT_MEM_K = 0x1e0,
     PARAMS_E820_COUNT = 0x1e8,
     PARAMS_E820 = 0x2d0
-};
-
-struct linux_header {
-    uint32_t version;    /* 0x020f: 2.15 */
-    uint32_t setup_size; /* boot sector and setup */
-    uint32_t header_end; /* first byte after the header, <= HEADER_END_MAX */
-    bool loaded_high;
-    bool relocatable;
-    uint32_t initrd_max;  /* highest address of an initrd's last byte */
-    uint32_t command_max; /* longest command line, without its NUL */
-    uint64_t alignment;
-    uint64_t pref_address; /* 0: unknown */
-    uint64_t init_size;    /* 0: unknown */
 };
 
 bool bzimage_detect(const struct boot_file *kernel)
@@ -87,7 +47,7 @@ static uint32_t header_field32(const struct boot_file *kernel, const struct linu
     return load32(kernel->data + offset);
 }
 
-static bool parse_header(const struct boot_file *kernel, struct linux_header *header, struct error *err)
+bool linux_header_parse(const struct boot_file *kernel, struct linux_header *header, struct error *err)
 {
     const uint8_t *data = kernel->data;
     const char *path = kernel->path;
@@ -128,6 +88,8 @@ static bool parse_header(const struct boot_file *kernel, struct linux_header *he
     header->pref_address = header_field32(kernel, header, HEADER_PREF_ADDRESS, 0x20a, 0) |
                            (uint64_t)header_field32(kernel, header, HEADER_PREF_ADDRESS + 4, 0x20a, 0) << 32;
     header->init_size = header_field32(kernel, header, HEADER_INIT_SIZE, 0x20a, 0);
+    if (!header->alignment && !header->relocatable)
+        header->alignment = 1; /* it means nothing then, and some leave it out */
     if (header->alignment == 0 || (header->alignment & (header->alignment - 1)))
         return error_set(err, "-kernel %s: not a kernel: its alignment of %#llx is no power of two", path,
                          (unsigned long long)header->alignment);
@@ -253,7 +215,7 @@ bool bzimage_open(struct boot_image *image, const struct boot_file *kernel, cons
 {
     struct linux_header header = {0};
     uint64_t kernel_end;
-    if (!parse_header(kernel, &header, err) || !add_kernel(image, kernel, &header, &kernel_end, err))
+    if (!linux_header_parse(kernel, &header, err) || !add_kernel(image, kernel, &header, &kernel_end, err))
         return false;
     uint8_t *params = image_add_owned(image, ZERO_PAGE, ZERO_PAGE_SIZE, err);
     if (!params)

@@ -88,7 +88,8 @@ bool firmware_add(struct boot_image *image, uint32_t *rsdp, struct error *err)
     uint8_t *rom = image_add_owned(image, FIRMWARE_BASE, F_SEGMENT_SIZE, err);
     if (!rom)
         return false;
-    if (!acpi_build(rom, PIRQ_TABLE, FIRMWARE_BASE, image->ram_size, image->has_vga))
+    const struct acpi_board board = {.ram_size = image->ram_size, .has_vga = image->has_vga};
+    if (!acpi_build(rom, PIRQ_TABLE, FIRMWARE_BASE, &board))
         return error_set(err, "internal: the ACPI tables do not fit");
     *rsdp = FIRMWARE_BASE;
     fill_pirq_table(rom + PIRQ_TABLE);

@@ -37,5 +37,6 @@ static inline uint32_t platform_pci_hole_start(uint64_t ram_size)
     return ram_size <= 0xc0000000u ? 0xc0000000u : 0xe0000000u;
 }
 #define PLATFORM_PCI_HOLE_END 0xfec00000u
+#define PLATFORM_PCI_IO_BASE  0xc000u /* ports of PCI functions: from here */
 
 #endif

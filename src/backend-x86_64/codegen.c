@@ -1,0 +1,224 @@
+/* The code generator: the walk over a block, and what its parts share. */
+#include "backend-x86_64/codegen_private.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct tail *add_tail(struct generator *g, enum tail_kind kind)
+{
+    if (g->tail_count == MAX_TAILS) {
+        g->failed = true;
+        return NULL;
+    }
+    struct tail *tail = &g->tails[g->tail_count++];
+    memset(tail, 0, sizeof *tail);
+    tail->kind = (uint8_t)kind;
+    tail->op = (uint16_t)g->index;
+    return tail;
+}
+
+void add_site(struct generator *g, enum native_site_kind kind, uint32_t offset, uint32_t recovery)
+{
+    if (g->result->site_count == CODEGEN_MAX_SITES) {
+        g->failed = true;
+        return;
+    }
+    g->result->sites[g->result->site_count++] =
+        (struct native_site){offset, g->block->ops[g->index].insn, (uint8_t)kind, recovery};
+}
+
+struct native_call *add_call(struct generator *g, const struct ir_op *op, enum native_call_kind kind)
+{
+    if (g->result->call_count == g->request->call_capacity) {
+        g->failed = true;
+        return NULL;
+    }
+    struct native_call *call = &g->request->calls[g->result->call_count++];
+    *call = (struct native_call){
+        .kind = (uint8_t)kind,
+        .vector = op->vector,
+        .ends = (ir_op_table[op->opcode].effects & EFFECT_ENDS) || (op->opcode == IR_INTERPRET && op->loop) ||
+                op->opcode == IR_STEP_FORWARD,
+        .remaining = (uint8_t)(g->block->insn_count - op->insn),
+        .eip = g->block->insns[op->insn].eip,
+        .next_eip = g->block->insns[op->insn].next,
+    };
+    if (kind == NATIVE_CALLOUT) {
+        call->function = (callout_fn)op->function;
+        call->args = op->aux;
+    } else if (kind == NATIVE_INTERPRET) {
+        call->interpreted = op->aux;
+    }
+    return call;
+}
+
+static void emit_charge(struct generator *g)
+{
+    struct tail *tail = add_tail(g, TAIL_CHARGE);
+
+    if (!tail)
+        return;
+    emit_alu_immediate(g->e, 8, 5, CPU(budget), (int32_t)g->block->insn_count, false);
+    tail->jumps[tail->jump_count++] = emit_jcc_forward(g->e, CC_S);
+}
+
+static void emit_step_forward(struct generator *g)
+{
+    struct tail *tail = add_tail(g, TAIL_CALL_LEAVE);
+
+    if (!tail)
+        return;
+    emit_op_extension(g->e, 1, 0xf6, 0, rm_base(R15, NATIVE_OFFSET(state.system_flags) + 1)); /* test */
+    emit_byte(g->e, FLAG_DF >> 8);
+    tail->jumps[tail->jump_count++] = emit_jcc_forward(g->e, CC_NE);
+}
+
+static void emit_check_target(struct generator *g, const struct ir_op *op)
+{
+    struct tail *tail = add_tail(g, TAIL_CALL_LEAVE);
+
+    if (!tail)
+        return;
+    emit_op(g->e, 4, 0x3b, register_of(g, op->a), CPU(state.segment[SEG_CS].limit));
+    tail->jumps[tail->jump_count++] = emit_jcc_forward(g->e, CC_A);
+}
+
+void emit_one(struct generator *g, const struct ir_op *op)
+{
+    switch (op->opcode) {
+    case IR_PROBE: emit_probe(g, op); break;
+    case IR_SEGMENT: emit_segment(g, op); break;
+    case IR_CHECK_TARGET: emit_check_target(g, op); break;
+    case IR_STEP_FORWARD: emit_step_forward(g); break;
+    case IR_CHARGE: emit_charge(g); break;
+    case IR_PARK: emit_park(g->e, scratch_register(g), g->request->host_lahf); break;
+    case IR_UNPARK: emit_unpark(g->e, scratch_register(g), g->request->host_lahf); break;
+    case IR_UNPARK_CARRY:
+        emit_op_extension(g->e, 2, 0x0fba, 4, CPU(state.arithmetic_flags)); /* bt */
+        emit_byte(g->e, 8);
+        break;
+    case IR_RECOMPUTE: emit_recipe(g, op->recipe, scratch_register(g)); break;
+    case IR_EXIT: emit_exit(g, op); break;
+    case IR_EXIT_IF: emit_exit_if(g, op); break;
+    case IR_EXIT_LOOP: emit_exit_loop(g, op); break;
+    case IR_EXIT_INDIRECT:
+        if (op->a.kind == IR_VALUE_CONST)
+            emit_mov_immediate(g->e, 4, R8, (uint32_t)op->a.value);
+        else
+            emit_mov(g->e, 4, R8, register_of(g, op->a));
+        emit_jmp(g->e, MODE_SHAPE(g->block->mode, SEG_CS) == SHAPE_FLAT ? g->request->thunks->lookup_flat
+                                                                       : g->request->thunks->lookup_other);
+        break;
+    case IR_CALLOUT:
+    case IR_EXIT_CALLOUT:
+    case IR_INTERPRET:
+    case IR_RAISE: emit_call_op(g, op); break;
+    default:
+        if (!emit_plain_op(g, op))
+            g->failed = true;
+    }
+}
+
+/* ---- out of line ---- */
+
+static void emit_call_and_leave(struct generator *g, const struct ir_op *op)
+{
+    struct native_call *call = add_call(g, op, NATIVE_INTERPRET);
+
+    if (!call)
+        return;
+    call->ends = true;
+    emit_flags_home(g, op);
+    emit_mov_immediate(g->e, 8, R8, (uint64_t)(uintptr_t)call);
+    emit_call(g->e, g->request->thunks->call);
+}
+
+static void emit_tail(struct generator *g, const struct tail *tail)
+{
+    struct emitter *e = g->e;
+    const struct ir_op *op = &g->block->ops[tail->op];
+
+    g->index = tail->op;
+    for (unsigned i = 0; i < tail->jump_count; i++)
+        emit_patch(e, tail->jumps[i], e->position);
+    switch (tail->kind) {
+    case TAIL_PROBE: emit_tail_probe(g, tail); break;
+    case TAIL_SEGMENT: emit_tail_segment(g, tail); break;
+    case TAIL_CALL_LEAVE: emit_call_and_leave(g, op); break;
+    case TAIL_CHARGE:
+        emit_alu_immediate(e, 8, 0, CPU(budget), (int32_t)g->block->insn_count, false);
+        emit_mov_immediate(e, 4, R8, g->block->eip);
+        emit_store(e, 8, CPU(state.rip), R8);
+        emit_mov_immediate(e, 4, R8, NATIVE_LEAVE_BUDGET);
+        emit_jmp(e, g->request->thunks->leave_home);
+        break;
+    case TAIL_DIVIDE:
+        add_site(g, SITE_DIVIDE, tail->site, e->position);
+        emit_flags_home(g, op);
+        emit_byte(e, 0x4c); /* lea r8, [rip + rel32] */
+        emit_byte(e, 0x8d);
+        emit_byte(e, 0x05);
+        emit_32(e, tail->site - (e->position + 4));
+        emit_jmp(e, g->request->thunks->divide);
+        break;
+    }
+}
+
+/* The entry for those who have the flags at home. */
+static void emit_entry_home(struct generator *g)
+{
+    const struct ir_block *block = g->block;
+
+    g->result->entry_home = g->result->entry_eflags;
+    if (block->op_count && block->ops[0].opcode == IR_PARK) {
+        g->result->entry_home = g->op_end[0];
+        return;
+    }
+    for (unsigned i = 0; i < block->op_count; i++) {
+        const struct ir_op *op = &block->ops[i];
+
+        if (op->written == IRF_ALL && !op->read && !(ir_op_table[op->opcode].effects & EFFECT_EXIT))
+            return; /* nobody looks at what was before */
+        if (op->read || op->written || (ir_op_table[op->opcode].effects & EFFECT_EXIT))
+            break;
+    }
+    g->result->entry_home = g->e->position;
+    emit_unpark(g->e, R9, g->request->host_lahf);
+    emit_jmp(g->e, g->result->entry_eflags);
+}
+
+bool codegen(const struct codegen_request *request, struct emitter *e, struct codegen_result *result)
+{
+    struct generator *g = malloc(sizeof *g);
+
+    if (!g)
+        return false;
+    g->request = request;
+    g->block = request->block;
+    g->e = e;
+    g->result = result;
+    g->failed = false;
+    g->linear = R8;
+    g->tail_count = 0;
+    memset(g->stub_jump_count, 0, sizeof g->stub_jump_count);
+    memset(g->guarded, 0, sizeof g->guarded);
+    memset(result->exits, 0, sizeof result->exits);
+    result->call_count = result->site_count = 0;
+    result->entry_eflags = e->position;
+    assign_temps(g);
+    for (g->index = 0; g->index < g->block->op_count && !g->failed; g->index++) {
+        unsigned i = g->index;
+
+        emit_one(g, &g->block->ops[i]);
+        g->op_end[i] = e->position;
+    }
+    result->hot_end = e->position;
+    emit_entry_home(g);
+    for (unsigned i = 0; i < g->tail_count && !g->failed; i++)
+        emit_tail(g, &g->tails[i]);
+    emit_exit_stubs(g);
+    result->end = e->position;
+    bool ok = !g->failed && !e->overflow && !g->block->overflow;
+    free(g);
+    return ok;
+}

@@ -1,0 +1,65 @@
+/* From IR to x86-64 code: selection, temps' registers, emission, and what the cache must know of the result.
+ *
+ * Registers in translated code:
+ *
+ *   eax ecx edx ebx ebp esi edi   the guest's of the same name, bits 63:32 zero
+ *   r14  guest ESP                r15  struct vcpu *
+ *   r13  mmu.read_table           r12  mmu.write_table
+ *   r8   linear address (unless a register holds it already), r9  addend of the probed operand: [r9 + linear]
+ *   r10 r11  temps                rsp  the host's own, 16-byte aligned
+ *
+ * A translation has two entries: `entry_eflags` with the guest's arithmetic flags in EFLAGS, `entry_home` with them
+ * parked in state.arithmetic_flags. */
+#ifndef DRAGOMAN_BACKEND_CODEGEN_H
+#define DRAGOMAN_BACKEND_CODEGEN_H
+
+#include "backend-x86_64/emit.h"
+#include "backend-x86_64/thunks.h"
+#include "ir/ir.h"
+
+#define CODEGEN_MAX_SITES 1024
+
+enum native_site_kind {
+    SITE_CALL,  /* offset: return address of a call to a thunk that may meet a guest fault */
+    SITE_DIVIDE /* offset: of the DIV or IDIV; recovery: where to go on when the host faults there */
+};
+
+struct native_site {
+    uint32_t offset;
+    uint16_t insn;
+    uint8_t kind;
+    uint32_t recovery;
+};
+
+/* A way out as the linker sees it. */
+struct native_exit {
+    bool used;
+    uint8_t place;        /* IR_PLACE_*: where the flags are when the jump is taken; both: the target's choice */
+    uint32_t field;       /* rel32 of the jump; 4-byte aligned */
+    uint32_t stub;        /* where it leads when not linked */
+    uint32_t guard;       /* IR_LINK_OTHER_PAGE: offset of the 64-bit execute entry it compares with; else 0 */
+};
+
+struct codegen_request {
+    const struct ir_block *block;
+    const struct native_thunks *thunks;
+    struct native_call *calls;  /* room for one per op with EFFECT_CALL or STEP_FORWARD or CHECK_TARGET */
+    unsigned call_capacity;
+    void *link_tokens[2];       /* given back by native_enter() when a link that leads nowhere yet is taken */
+    bool counted;
+    bool host_lahf;             /* LAHF and SAHF exist in long mode */
+};
+
+struct codegen_result {
+    uint32_t entry_eflags, entry_home, end;
+    uint32_t hot_end;           /* where out-of-line code begins */
+    unsigned call_count;
+    struct native_exit exits[2];
+    unsigned site_count;
+    struct native_site sites[CODEGEN_MAX_SITES];
+};
+
+/* False: it did not fit (emitter overflow, too many temps or sites); nothing of it may be used. */
+bool codegen(const struct codegen_request *request, struct emitter *e, struct codegen_result *result);
+
+#endif

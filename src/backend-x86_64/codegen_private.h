@@ -1,0 +1,87 @@
+/* Shared by the files of the code generator. */
+#ifndef DRAGOMAN_BACKEND_CODEGEN_PRIVATE_H
+#define DRAGOMAN_BACKEND_CODEGEN_PRIVATE_H
+
+#include "backend-x86_64/codegen.h"
+
+#define MAX_TAILS 512
+#define NO_TEMP_REGISTER 0xff
+
+/* Code out of line, emitted behind the block. */
+enum tail_kind { TAIL_PROBE, TAIL_SEGMENT, TAIL_CALL_LEAVE, TAIL_CHARGE, TAIL_DIVIDE };
+
+struct tail {
+    uint8_t kind;
+    uint8_t jump_count;
+    uint16_t op;        /* index */
+    uint32_t jumps[2];  /* fields to patch to the tail code */
+    uint32_t resume;    /* where the hot path goes on */
+    uint8_t linear;     /* TAIL_PROBE: register with the linear address */
+    uint32_t site;      /* TAIL_DIVIDE: offset of the instruction */
+};
+
+struct generator {
+    const struct codegen_request *request;
+    const struct ir_block *block;
+    struct emitter *e;
+    struct codegen_result *result;
+    bool failed;
+    unsigned index;             /* of the op being emitted */
+    uint8_t linear;             /* register with the linear address of the last PROBE */
+    uint8_t temp_register[IR_MAX_TEMPS];
+    uint8_t segment_of_temp[IR_MAX_TEMPS]; /* segment + 1 whose limit the temp's SEGMENT left to the alignment test */
+    uint8_t free_at[IR_MAX_OPS];           /* set of scratch registers free at an op: FREE_* */
+    uint32_t op_end[IR_MAX_OPS];            /* position behind each op of the hot path */
+    uint32_t stub_jumps[2][4];             /* jumps to the stubs of the links */
+    unsigned stub_jump_count[2];
+    bool guarded[2];                       /* the link compares an execute entry */
+    uint32_t guard_field[2];
+    unsigned tail_count;
+    struct tail tails[MAX_TAILS];
+};
+
+#define FREE_R10 1u
+#define FREE_R11 2u
+#define FREE_R9 4u
+
+#define CPU(field) rm_base(R15, NATIVE_OFFSET(field))
+
+static inline unsigned width_index(unsigned width)
+{
+    return width == 1 ? 0 : width == 2 ? 1 : width == 4 ? 2 : 3;
+}
+
+/* codegen_temps.c */
+void assign_temps(struct generator *g);
+
+/* codegen_op.c: ops that are one host instruction */
+unsigned register_of(struct generator *g, struct ir_value value);
+struct operand_rm rm_of(struct generator *g, struct ir_value value);
+bool emit_plain_op(struct generator *g, const struct ir_op *op);
+/* A scratch register free at the present op; fails the block if there is none. */
+unsigned scratch_register(struct generator *g);
+/* EFLAGS = flags as op RECIPE left them. */
+void emit_recipe(struct generator *g, unsigned recipe, unsigned scratch);
+
+/* codegen_memory.c: PROBE and SEGMENT, hot and tail */
+void emit_probe(struct generator *g, const struct ir_op *op);
+void emit_segment(struct generator *g, const struct ir_op *op);
+void emit_tail_probe(struct generator *g, const struct tail *tail);
+void emit_tail_segment(struct generator *g, const struct tail *tail);
+/* At the beginning of tail code: brings the flags home if op's recipe says that they are not there. */
+void emit_flags_home(struct generator *g, const struct ir_op *op);
+
+/* codegen_exit.c */
+void emit_exit(struct generator *g, const struct ir_op *op);
+void emit_exit_if(struct generator *g, const struct ir_op *op);
+void emit_exit_loop(struct generator *g, const struct ir_op *op);
+void emit_exit_stubs(struct generator *g);
+void emit_call_op(struct generator *g, const struct ir_op *op);
+
+/* codegen.c */
+void emit_one(struct generator *g, const struct ir_op *op);
+struct tail *add_tail(struct generator *g, enum tail_kind kind);
+void add_site(struct generator *g, enum native_site_kind kind, uint32_t offset, uint32_t recovery);
+struct native_call *add_call(struct generator *g, const struct ir_op *op, enum native_call_kind kind);
+
+#endif

@@ -1,0 +1,87 @@
+/* Registers for temps: r10 and r11, by the order of definition and last use. */
+#include "backend-x86_64/codegen_private.h"
+
+#include <string.h>
+
+/* Last op that needs each temp, the MEM uses of a PROBE that it addresses included. */
+static void find_last_uses(const struct ir_block *block, uint16_t *last)
+{
+    uint8_t probe_temps[2];
+    unsigned probe_temp_count = 0, probe_insn = 0;
+
+    for (unsigned i = 0; i < block->op_count; i++) {
+        const struct ir_op *op = &block->ops[i];
+        bool uses_mem = op->dst.kind == IR_VALUE_MEM || op->a.kind == IR_VALUE_MEM || op->b.kind == IR_VALUE_MEM;
+
+        for (unsigned t = 0; t < block->temp_count; t++)
+            if (ir_reads_temp(op, t) || ir_writes_temp(op, t))
+                last[t] = (uint16_t)i;
+        if (op->opcode == IR_PROBE) {
+            probe_temp_count = 0;
+            probe_insn = op->insn;
+            if (op->address.base.kind == IR_VALUE_TEMP)
+                probe_temps[probe_temp_count++] = op->address.base.number;
+            if (op->address.index.kind == IR_VALUE_TEMP)
+                probe_temps[probe_temp_count++] = op->address.index.number;
+        }
+        if (uses_mem && op->insn == probe_insn)
+            for (unsigned k = 0; k < probe_temp_count; k++)
+                last[probe_temps[k]] = (uint16_t)i;
+    }
+}
+
+/* Is a MEM operand still to come that belongs to a PROBE before op INDEX? */
+static bool probe_is_live(const struct ir_block *block, unsigned index)
+{
+    unsigned insn = block->ops[index].insn;
+    bool probed = false;
+
+    for (unsigned i = index; i-- > 0 && block->ops[i].insn == insn;)
+        if (block->ops[i].opcode == IR_PROBE) {
+            probed = true;
+            break;
+        }
+    if (!probed)
+        return false;
+    for (unsigned i = index; i < block->op_count && block->ops[i].insn == insn; i++) {
+        const struct ir_op *op = &block->ops[i];
+
+        if (op->opcode == IR_PROBE)
+            return false;
+        if (op->dst.kind == IR_VALUE_MEM || op->a.kind == IR_VALUE_MEM || op->b.kind == IR_VALUE_MEM)
+            return true;
+    }
+    return false;
+}
+
+void assign_temps(struct generator *g)
+{
+    const struct ir_block *block = g->block;
+    uint16_t last[IR_MAX_TEMPS] = {0};
+    uint8_t in_use = 0;
+
+    memset(g->temp_register, NO_TEMP_REGISTER, sizeof g->temp_register);
+    memset(g->segment_of_temp, 0, sizeof g->segment_of_temp);
+    find_last_uses(block, last);
+    for (unsigned i = 0; i < block->op_count; i++) {
+        const struct ir_op *op = &block->ops[i];
+
+        g->free_at[i] = (uint8_t)(~in_use & (FREE_R10 | FREE_R11)) | (probe_is_live(block, i) ? 0 : FREE_R9);
+        for (unsigned t = 0; t < block->temp_count; t++) {
+            if (g->temp_register[t] != NO_TEMP_REGISTER && last[t] == i)
+                in_use &= (uint8_t)~(g->temp_register[t] == R10 ? FREE_R10 : FREE_R11);
+        }
+        if (op->dst.kind != IR_VALUE_TEMP || g->temp_register[op->dst.number] != NO_TEMP_REGISTER)
+            continue;
+        if (!(in_use & FREE_R10)) {
+            g->temp_register[op->dst.number] = R10;
+        } else if (!(in_use & FREE_R11)) {
+            g->temp_register[op->dst.number] = R11;
+        } else {
+            g->failed = true;
+            return;
+        }
+        if (last[op->dst.number] > i)
+            in_use |= g->temp_register[op->dst.number] == R10 ? FREE_R10 : FREE_R11;
+    }
+}

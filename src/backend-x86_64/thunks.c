@@ -1,0 +1,331 @@
+/* The routines between translated code and C. See thunks.h. */
+#include "backend-x86_64/thunks.h"
+
+#include <stddef.h>
+
+#define CPU(field) rm_base(R15, NATIVE_OFFSET(field))
+
+void emit_park(struct emitter *e, unsigned scratch, bool host_lahf)
+{
+    if (host_lahf) {
+        emit_mov(e, 4, scratch, RAX);
+        emit_byte(e, 0x9f); /* lahf */
+        emit_op_extension(e, 1, 0x0f90, 0, rm_register(RAX)); /* seto al */
+        emit_store(e, 2, CPU(state.arithmetic_flags), RAX);
+        emit_mov(e, 4, RAX, scratch);
+        return;
+    }
+    emit_op_extension(e, 1, 0x0f90, 0, CPU(state.arithmetic_flags)); /* seto */
+    emit_byte(e, 0x9c);                                              /* pushfq */
+    emit_plus_register(e, 4, 0x58, scratch);                         /* pop */
+    emit_store(e, 1, rm_base(R15, NATIVE_OFFSET(state.arithmetic_flags) + 1), scratch);
+}
+
+void emit_unpark(struct emitter *e, unsigned scratch, bool host_lahf)
+{
+    emit_mov(e, 4, scratch, RAX);
+    emit_op_mixed(e, 4, 2, 0x0fb7, RAX, CPU(state.arithmetic_flags)); /* movzx */
+    if (host_lahf) {
+        emit_byte(e, 0x04); /* add al, 127: OF = old bit 0 */
+        emit_byte(e, 0x7f);
+        emit_byte(e, 0x9e); /* sahf */
+        emit_mov(e, 4, RAX, scratch);
+        return;
+    }
+    emit_plus_register(e, 4, 0x50, scratch);                         /* push the guest's eax */
+    emit_mov(e, 4, scratch, RAX);
+    emit_alu_immediate(e, 4, 4, rm_register(scratch), 1, false);     /* and: OF */
+    emit_op_extension(e, 4, 0xc1, 4, rm_register(scratch));          /* shl 11 */
+    emit_byte(e, 11);
+    emit_op_extension(e, 4, 0xc1, 5, rm_register(RAX));              /* shr 8 */
+    emit_byte(e, 8);
+    emit_op(e, 4, 0x09, RAX, rm_register(scratch));                  /* or */
+    emit_plus_register(e, 4, 0x58, RAX);                             /* pop the guest's eax */
+    emit_plus_register(e, 4, 0x50, scratch);
+    emit_byte(e, 0x9d); /* popfq: user mode keeps IF and IOPL */
+}
+
+static unsigned host_of_guest(unsigned n)
+{
+    return n == GPR_SP ? R14 : n;
+}
+
+static void emit_spill(struct emitter *e)
+{
+    for (unsigned n = 0; n < 8; n++)
+        emit_store(e, 8, rm_base(R15, NATIVE_GPR(n)), host_of_guest(n));
+}
+
+static void emit_reload(struct emitter *e)
+{
+    for (unsigned n = 0; n < 8; n++)
+        emit_load(e, 8, host_of_guest(n), rm_base(R15, NATIVE_GPR(n)));
+    emit_load(e, 8, R13, CPU(mmu.read_table));
+    emit_load(e, 8, R12, CPU(mmu.write_table));
+}
+
+static void emit_push(struct emitter *e, unsigned reg)
+{
+    emit_plus_register(e, 4, 0x50, reg);
+}
+
+static void emit_pop(struct emitter *e, unsigned reg)
+{
+    emit_plus_register(e, 4, 0x58, reg);
+}
+
+static void emit_ret(struct emitter *e)
+{
+    emit_byte(e, 0xc3);
+}
+
+static void emit_c_call(struct emitter *e, uint64_t function)
+{
+    emit_mov_immediate(e, 8, RAX, function);
+    emit_op(e, 4, 0xff, 2, rm_register(RAX));
+}
+
+static const uint8_t callee_saved[] = {RBX, RBP, R12, R13, R14, R15};
+#define CALLEE_SAVED_COUNT (sizeof callee_saved / sizeof callee_saved[0])
+
+static uint32_t emit_enter(struct emitter *e)
+{
+    uint32_t start = e->position;
+
+    for (unsigned i = 0; i < CALLEE_SAVED_COUNT; i++)
+        emit_push(e, callee_saved[i]);
+    emit_alu_immediate(e, 8, 5, rm_register(RSP), 8, false);
+    emit_mov(e, 8, R15, RDI);
+    emit_store(e, 8, CPU(native.caller_stack), RSP);
+    emit_mov(e, 8, R8, RSI);
+    emit_reload(e);
+    emit_op(e, 4, 0xff, 4, rm_register(R8)); /* jmp r8 */
+    return start;
+}
+
+/* Back to the caller of enter() with rax as it is; guest registers are in the vCPU. */
+static uint32_t emit_return(struct emitter *e)
+{
+    uint32_t start = e->position;
+
+    emit_load(e, 8, RSP, CPU(native.caller_stack));
+    emit_alu_immediate(e, 8, 0, rm_register(RSP), 8, false);
+    for (unsigned i = CALLEE_SAVED_COUNT; i-- > 0;)
+        emit_pop(e, callee_saved[i]);
+    emit_ret(e);
+    return start;
+}
+
+/* r9 = table entry of r8d; the caller tests it. */
+static void emit_look_up(struct emitter *e, unsigned table)
+{
+    emit_mov(e, 4, R9, R8);
+    emit_op_extension(e, 4, 0xc1, 5, rm_register(R9)); /* shr 12 */
+    emit_byte(e, PAGE_SHIFT);
+    emit_load(e, 8, R9, rm_indexed(table, R9, 3, 0));
+    emit_op(e, 8, 0x85, R9, rm_register(R9));
+}
+
+static uint32_t emit_access(struct emitter *e, unsigned size, unsigned table, uint64_t function, bool write,
+                            uint32_t return_thunk)
+{
+    uint32_t start = e->position, slow[3];
+    unsigned slow_count = 0;
+
+    if (size > 1) { /* misaligned, but perhaps inside its page */
+        emit_mov(e, 4, R9, R8);
+        emit_alu_immediate(e, 4, 4, rm_register(R9), PAGE_MASK, false);
+        emit_alu_immediate(e, 4, 7, rm_register(R9), (int32_t)(PAGE_SIZE - size), false);
+        slow[slow_count++] = emit_jcc_forward(e, CC_A);
+        emit_alu_immediate(e, 1, 7, CPU(mmu.alignment_check), 0, false);
+        slow[slow_count++] = emit_jcc_forward(e, CC_NE);
+    }
+    emit_look_up(e, table);
+    slow[slow_count++] = emit_jcc_forward(e, CC_E);
+    emit_ret(e);
+    for (unsigned i = 0; i < slow_count; i++)
+        emit_patch(e, slow[i], e->position);
+    emit_spill(e);
+    emit_push(e, R8);
+    emit_push(e, R10);
+    emit_push(e, R11);
+    emit_mov(e, 8, RDI, R15);
+    emit_mov(e, 4, RSI, R8);
+    emit_mov_immediate(e, 4, RDX, size);
+    emit_c_call(e, function);
+    emit_mov(e, 8, R9, RAX);
+    emit_pop(e, R11);
+    emit_pop(e, R10);
+    emit_pop(e, R8);
+    emit_op(e, 8, 0x85, R9, rm_register(R9));
+    uint32_t fault = emit_jcc_forward(e, CC_E);
+    emit_reload(e);
+    if (write)
+        emit_alu_immediate(e, 8, 0, rm_base(RSP, 0), 5, false);
+    emit_ret(e);
+    emit_patch(e, fault, e->position);
+    emit_pop(e, R9);
+    emit_store(e, 8, CPU(native.fault_address), R9);
+    emit_mov_immediate(e, 4, RAX, NATIVE_LEAVE_FAULT);
+    emit_jmp(e, return_thunk);
+    return start;
+}
+
+static uint32_t emit_commit(struct emitter *e, uint64_t function)
+{
+    uint32_t start = e->position;
+
+    emit_byte(e, 0x9c); /* pushfq */
+    emit_push(e, R10);
+    emit_push(e, R11);
+    emit_spill(e);
+    emit_alu_immediate(e, 8, 5, rm_register(RSP), 8, false);
+    emit_mov(e, 8, RDI, R15);
+    emit_c_call(e, function);
+    emit_alu_immediate(e, 8, 0, rm_register(RSP), 8, false);
+    emit_op(e, 4, 0x85, RAX, rm_register(RAX));
+    uint32_t stay = emit_jcc_short(e, CC_E);
+    emit_alu_immediate(e, 8, 0, rm_base(RSP, 24), 5, false);
+    emit_patch_short(e, stay, e->position);
+    emit_reload(e);
+    emit_pop(e, R11);
+    emit_pop(e, R10);
+    emit_byte(e, 0x9d); /* popfq */
+    emit_ret(e);
+    return start;
+}
+
+static uint32_t emit_segment(struct emitter *e, uint64_t function, uint32_t return_thunk)
+{
+    uint32_t start = e->position;
+
+    emit_spill(e);
+    emit_push(e, R10);
+    emit_push(e, R11);
+    emit_push(e, R11);
+    emit_mov(e, 8, RDI, R15);
+    emit_mov(e, 4, RSI, R8);
+    emit_mov(e, 4, RDX, R9);
+    emit_c_call(e, function);
+    emit_mov(e, 8, R8, RAX);
+    emit_pop(e, R11);
+    emit_pop(e, R11);
+    emit_pop(e, R10);
+    emit_alu_immediate(e, 8, 7, rm_register(R8), -1, false);
+    uint32_t fault = emit_jcc_forward(e, CC_E);
+    emit_reload(e);
+    emit_ret(e);
+    emit_patch(e, fault, e->position);
+    emit_pop(e, R9);
+    emit_store(e, 8, CPU(native.fault_address), R9);
+    emit_mov_immediate(e, 4, RAX, NATIVE_LEAVE_FAULT);
+    emit_jmp(e, return_thunk);
+    return start;
+}
+
+static uint32_t emit_call_thunk(struct emitter *e, uint64_t function, uint32_t return_thunk)
+{
+    uint32_t start = e->position;
+
+    emit_spill(e);
+    emit_push(e, R10);
+    emit_push(e, R11);
+    emit_push(e, R11);
+    emit_mov(e, 8, RDI, R15);
+    emit_mov(e, 8, RSI, R8);
+    emit_mov(e, 4, RDX, R9);
+    emit_c_call(e, function);
+    emit_pop(e, R11);
+    emit_pop(e, R11);
+    emit_pop(e, R10);
+    emit_op(e, 4, 0x85, RAX, rm_register(RAX));
+    uint32_t stay = emit_jcc_forward(e, CC_E);
+    emit_mov_immediate(e, 4, RAX, NATIVE_LEAVE_LOOKUP);
+    emit_jmp(e, return_thunk);
+    emit_patch(e, stay, e->position);
+    emit_reload(e);
+    emit_ret(e);
+    return start;
+}
+
+static uint32_t emit_lookup(struct emitter *e, bool flat, uint32_t leave_at_home)
+{
+    uint32_t start = e->position, miss[5];
+    unsigned miss_count = 0;
+
+    emit_mov(e, 4, R9, R8);
+    emit_op_extension(e, 4, 0xc1, 5, rm_register(R9));
+    emit_byte(e, 12);
+    emit_op(e, 4, 0x31, R8, rm_register(R9));
+    emit_alu_immediate(e, 4, 4, rm_register(R9), NATIVE_JUMP_COUNT - 1, false);
+    emit_op_extension(e, 4, 0xc1, 4, rm_register(R9));
+    emit_byte(e, 5);
+    _Static_assert(sizeof(struct native_jump) == 32, "index shifted by 5");
+    emit_op(e, 8, 0x03, R9, CPU(native.jump_cache));
+    emit_load(e, 4, R10, CPU(mode));
+    emit_op_extension(e, 8, 0xc1, 4, rm_register(R10));
+    emit_byte(e, 32);
+    emit_op(e, 8, 0x09, R8, rm_register(R10));
+    emit_op(e, 8, 0x3b, R10, rm_base(R9, offsetof(struct native_jump, key)));
+    miss[miss_count++] = emit_jcc_forward(e, CC_NE);
+    if (flat) {
+        emit_mov(e, 4, R10, R8);
+    } else {
+        emit_load(e, 4, R10, CPU(state.segment[SEG_CS].base));
+        emit_op(e, 4, 0x3b, R10, rm_base(R9, offsetof(struct native_jump, cs_base)));
+        miss[miss_count++] = emit_jcc_forward(e, CC_NE);
+        emit_load(e, 4, R11, CPU(state.segment[SEG_CS].limit));
+        emit_op(e, 4, 0x3b, R11, rm_base(R9, offsetof(struct native_jump, cs_limit)));
+        miss[miss_count++] = emit_jcc_forward(e, CC_NE);
+        emit_op(e, 4, 0x01, R8, rm_register(R10));
+    }
+    emit_op_extension(e, 4, 0xc1, 5, rm_register(R10));
+    emit_byte(e, PAGE_SHIFT);
+    emit_load(e, 8, R11, CPU(mmu.execute_table));
+    emit_load(e, 8, R10, rm_indexed(R11, R10, 3, 0));
+    emit_op(e, 8, 0x3b, R10, rm_base(R9, offsetof(struct native_jump, execute_entry)));
+    miss[miss_count++] = emit_jcc_forward(e, CC_NE);
+    emit_alu_immediate(e, 4, 7, CPU(attention), 0, false);
+    miss[miss_count++] = emit_jcc_forward(e, CC_NE);
+    emit_op(e, 4, 0xff, 4, rm_base(R9, offsetof(struct native_jump, code)));
+    for (unsigned i = 0; i < miss_count; i++)
+        emit_patch(e, miss[i], e->position);
+    emit_jmp(e, leave_at_home);
+    return start;
+}
+
+void thunks_emit(struct emitter *e, const struct native_functions *f, bool host_lahf, struct native_thunks *t)
+{
+    t->enter = emit_enter(e);
+    uint32_t return_thunk = emit_return(e);
+
+    t->leave_eflags = e->position;
+    emit_park(e, R9, host_lahf);
+    t->leave_home = e->position;
+    emit_spill(e);
+    emit_mov(e, 8, RAX, R8);
+    emit_jmp(e, return_thunk);
+
+    t->leave_at_eflags = e->position;
+    emit_park(e, R9, host_lahf);
+    t->leave_at_home = e->position;
+    emit_store(e, 8, CPU(state.rip), R8);
+    emit_mov_immediate(e, 4, R8, NATIVE_LEAVE_LOOKUP);
+    emit_jmp(e, t->leave_home);
+
+    for (unsigned i = 0; i < 4; i++) {
+        t->read[i] = emit_access(e, 1u << i, R13, (uint64_t)(uintptr_t)f->read, false, return_thunk);
+        t->write[i] = emit_access(e, 1u << i, R12, (uint64_t)(uintptr_t)f->write, true, return_thunk);
+        t->update[i] = emit_access(e, 1u << i, R12, (uint64_t)(uintptr_t)f->update, true, return_thunk);
+    }
+    t->commit = emit_commit(e, (uint64_t)(uintptr_t)f->commit);
+    t->segment = emit_segment(e, (uint64_t)(uintptr_t)f->segment, return_thunk);
+    t->call = emit_call_thunk(e, (uint64_t)(uintptr_t)f->call, return_thunk);
+    t->lookup_flat = emit_lookup(e, true, t->leave_at_home);
+    t->lookup_other = emit_lookup(e, false, t->leave_at_home);
+
+    t->divide = e->position;
+    emit_store(e, 8, CPU(native.fault_address), R8);
+    emit_mov_immediate(e, 4, R8, NATIVE_LEAVE_DIVIDE);
+    emit_jmp(e, t->leave_home);
+}

@@ -1,0 +1,90 @@
+/* The seam between translated code and C: short routines at the beginning of the code range. */
+#ifndef DRAGOMAN_BACKEND_THUNKS_H
+#define DRAGOMAN_BACKEND_THUNKS_H
+
+#include "backend-x86_64/emit.h"
+#include "cpu/callout.h"
+#include "cpu/vcpu.h"
+
+/* An instruction that C carries out. Lives beside the translation. */
+enum native_call_kind { NATIVE_CALLOUT, NATIVE_INTERPRET, NATIVE_RAISE };
+struct native_call {
+    uint8_t kind;
+    uint8_t vector;            /* NATIVE_RAISE */
+    bool ends;                 /* nothing comes after it in the block */
+    uint8_t remaining;         /* instructions of the block from this one on */
+    uint32_t eip, next_eip;
+    callout_fn function;       /* NATIVE_CALLOUT */
+    struct callout_args *args; /* NATIVE_CALLOUT */
+    const void *interpreted;   /* NATIVE_INTERPRET: what the manager made of it */
+};
+
+/* Where indirect branches are looked up. */
+#define NATIVE_JUMP_COUNT 8192u
+struct native_jump {
+    uint64_t key;      /* EIP | mode << 32; ~0: empty */
+    uint32_t cs_base;
+    uint32_t cs_limit;
+    uint64_t execute_entry;
+    uint64_t code;     /* host address of the translation's entry_home; 0: empty */
+};
+static inline unsigned native_jump_index(uint32_t eip)
+{
+    return (eip ^ eip >> 12) & (NATIVE_JUMP_COUNT - 1);
+}
+
+/* C functions that the thunks call; all with every guest register in cpu->state, flags at home. */
+struct native_functions {
+    /* Address (host pointer - linear) of the operand or of a bounce buffer; 0: a guest fault, told by cpu->exception or
+     * mmu.fault. */
+    uint64_t (*read)(struct vcpu *cpu, uint32_t linear, unsigned size);
+    uint64_t (*write)(struct vcpu *cpu, uint32_t linear, unsigned size);
+    uint64_t (*update)(struct vcpu *cpu, uint32_t linear, unsigned size);
+    /* The bounce buffer was written to: carries the store out. Nonzero: leave after this instruction. */
+    uint64_t (*commit)(struct vcpu *cpu);
+    /* Linear address of OFFSET in segment WHAT & 7 for an access of WHAT >> 8 bytes (bit 3: write); ~0: fault. */
+    uint64_t (*segment)(struct vcpu *cpu, uint32_t offset, unsigned what);
+    /* Nonzero: leave; state.rip is set. OFFSET: of the memory operand. */
+    uint64_t (*call)(struct vcpu *cpu, const struct native_call *call, uint32_t offset);
+};
+
+/* What native_enter() returns when it is no link token. */
+enum native_leave {
+    NATIVE_LEAVE_LOOKUP = 1, /* go on at state.rip */
+    NATIVE_LEAVE_FAULT = 2,  /* a guest fault; the site is native.fault_address */
+    NATIVE_LEAVE_DIVIDE = 3, /* #DE at state.rip's instruction; site as above */
+    NATIVE_LEAVE_BUDGET = 4  /* state.rip set: what is left of the budget is less than the block */
+};
+
+struct native_thunks {
+    /* uint64_t enter(struct vcpu *, void *code): runs translated code from CODE, an entry_home. Offset in the range. */
+    uint32_t enter;
+    /* r8: what enter() is to return. Flags in EFLAGS, or at home. */
+    uint32_t leave_eflags, leave_home;
+    /* r8d: goes to state.rip; returns NATIVE_LEAVE_LOOKUP. */
+    uint32_t leave_at_eflags, leave_at_home;
+    /* r8d: linear address; returns r9 = addend for a direct access. read: for a bounced one too. write, update: for a
+     * bounced one returns behind the 5-byte jump after the call. Index: log2 of the size. */
+    uint32_t read[4], write[4], update[4];
+    uint32_t commit;      /* flags kept; returns behind the 5-byte jump when the translation must be left */
+    uint32_t segment;     /* r8d: offset, r9d: what; returns r8d: linear address */
+    uint32_t call;        /* r8: struct native_call *, r9d: offset */
+    uint32_t lookup_flat; /* r8d: EIP; flags at home: jumps to its translation or leaves */
+    uint32_t lookup_other; /* the same for code segments that are not flat */
+    uint32_t divide;      /* r8: host address of the DIV: leaves with NATIVE_LEAVE_DIVIDE */
+    uint32_t park, unpark; /* unused by code: room for traces */
+};
+
+/* Emits the thunks at the emitter's position. HOST_BASE: address in the executable mapping of offset 0. */
+void thunks_emit(struct emitter *e, const struct native_functions *functions, bool host_lahf, struct native_thunks *thunks);
+
+/* Offsets of what generated code touches. */
+#define NATIVE_GPR(n) ((int32_t)(offsetof(struct vcpu, state.gpr) + 8 * (n)))
+#define NATIVE_OFFSET(field) ((int32_t)offsetof(struct vcpu, field))
+
+/* EFLAGS -> state.arithmetic_flags; needs scratch register SCRATCH; EFLAGS kept. */
+void emit_park(struct emitter *e, unsigned scratch, bool host_lahf);
+/* The way back. */
+void emit_unpark(struct emitter *e, unsigned scratch, bool host_lahf);
+
+#endif

@@ -1,0 +1,391 @@
+/* Code memory and its segments; the table. See cache.h. */
+#define _GNU_SOURCE /* memfd_create */
+#include "cache/cache.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define MAX_BLOCK_CODE 65536u /* more than the longest block can take */
+#define THUNK_ROOM 16384u
+
+static bool map_code(struct code_cache *cache, struct error *err)
+{
+    cache->memfd = memfd_create("dragoman-code", MFD_CLOEXEC);
+    if (cache->memfd < 0 || ftruncate(cache->memfd, cache->size) != 0)
+        return error_set(err, "cannot make a code cache of %u MiB: %s", cache->size >> 20, strerror(errno));
+    cache->writable = mmap(NULL, cache->size, PROT_READ | PROT_WRITE, MAP_SHARED, cache->memfd, 0);
+    cache->executable = mmap(NULL, cache->size, PROT_READ | PROT_EXEC, MAP_SHARED, cache->memfd, 0);
+    if (cache->writable == MAP_FAILED || cache->executable == MAP_FAILED) {
+        if (cache->writable == MAP_FAILED)
+            cache->writable = NULL;
+        if (cache->executable == MAP_FAILED)
+            cache->executable = NULL;
+        return error_set(err, "cannot map the code cache (executable memory refused?): %s", strerror(errno));
+    }
+    return true;
+}
+
+bool cache_init(struct code_cache *cache, struct vcpu *cpu, uint32_t size, const struct native_functions *functions,
+                bool host_lahf, struct error *err)
+{
+    memset(cache, 0, sizeof *cache);
+    cache->cpu = cpu;
+    cache->size = size;
+    cache->memfd = -1;
+    if (!map_code(cache, err)) {
+        cache_finish(cache);
+        return false;
+    }
+    cache->page_count = cpu->mmu.memory->ram_size >> PAGE_SHIFT;
+    cache->hash = calloc(CACHE_HASH_SIZE, sizeof *cache->hash);
+    cache->page_translations = calloc(cache->page_count, sizeof *cache->page_translations);
+    cache->churn = calloc(cache->page_count, 1);
+    cache->jumps = calloc(NATIVE_JUMP_COUNT, sizeof *cache->jumps);
+    if (!cache->hash || !cache->page_translations || !cache->churn || !cache->jumps) {
+        cache_finish(cache);
+        return error_set(err, "out of memory for the code cache's tables");
+    }
+    cache->emitter = (struct emitter){.writable = cache->writable, .position = 0, .end = THUNK_ROOM};
+    thunks_emit(&cache->emitter, functions, host_lahf, &cache->thunks);
+    cache->segments_start = THUNK_ROOM;
+    cache->segment_size = (size - THUNK_ROOM) / CACHE_SEGMENTS & ~63u;
+    cache->emitter.position = cache->segments_start;
+    cache->emitter.end = cache->segments_start + cache->segment_size;
+    cpu->native.jump_cache = cache->jumps;
+    return true;
+}
+
+static void free_translation(struct translation *t)
+{
+    if (t->free_storage)
+        t->free_storage(t->storage);
+    free(t->sites);
+    free(t->insn_eip);
+    free(t);
+}
+
+void cache_finish(struct code_cache *cache)
+{
+    for (unsigned s = 0; s < CACHE_SEGMENTS; s++) {
+        for (unsigned i = 0; i < cache->segments[s].count; i++)
+            free_translation(cache->segments[s].translations[i]);
+        free(cache->segments[s].translations);
+    }
+    if (cache->writable)
+        munmap(cache->writable, cache->size);
+    if (cache->executable)
+        munmap(cache->executable, cache->size);
+    if (cache->memfd >= 0)
+        close(cache->memfd);
+    free(cache->hash);
+    free(cache->page_translations);
+    free(cache->churn);
+    free(cache->jumps);
+    memset(cache, 0, sizeof *cache);
+    cache->memfd = -1;
+}
+
+/* ---- table ---- */
+
+static unsigned hash_of(const struct translation_key *key)
+{
+    uint64_t h = key->physical * 0x9e3779b97f4a7c15ull ^ ((uint64_t)key->eip << 20) ^ key->mode * 0x85ebca6bu;
+
+    return (unsigned)((h ^ h >> 29) & (CACHE_HASH_SIZE - 1));
+}
+
+struct translation_key cache_key(const struct vcpu *cpu, uint64_t physical)
+{
+    const struct segment *cs = &cpu->state.segment[SEG_CS];
+
+    return (struct translation_key){physical, cs->base, cs->limit, (uint32_t)cpu->state.rip, cpu->mode};
+}
+
+static bool same_key(const struct translation_key *a, const struct translation_key *b)
+{
+    return a->physical == b->physical && a->eip == b->eip && a->mode == b->mode && a->cs_base == b->cs_base &&
+           a->cs_limit == b->cs_limit;
+}
+
+struct translation *cache_find(const struct code_cache *cache, const struct translation_key *key)
+{
+    for (struct translation *t = cache->hash[hash_of(key)]; t; t = t->hash_next)
+        if (same_key(&t->key, key))
+            return t;
+    return NULL;
+}
+
+bool cache_insert(struct code_cache *cache, struct translation *t)
+{
+    struct cache_segment *segment = &cache->segments[cache->current];
+    struct memory *memory = cache->cpu->mmu.memory;
+
+    if (segment->count == segment->capacity) {
+        unsigned capacity = segment->capacity ? 2 * segment->capacity : 256;
+        struct translation **grown = realloc(segment->translations, capacity * sizeof *grown);
+
+        if (!grown)
+            return false;
+        segment->translations = grown;
+        segment->capacity = capacity;
+    }
+    segment->translations[segment->count++] = t;
+    t->segment = (uint8_t)cache->current;
+    unsigned h = hash_of(&t->key);
+    t->hash_next = cache->hash[h];
+    cache->hash[h] = t;
+    if (t->page != UINT64_MAX) {
+        t->next_on_page = cache->page_translations[t->page];
+        cache->page_translations[t->page] = t;
+        unsigned first = (unsigned)__builtin_ctzll(t->lines), last = 63u - (unsigned)__builtin_clzll(t->lines);
+        memory_mark_code(memory, t->page, first << CODE_LINE_SHIFT, (last - first + 1) << CODE_LINE_SHIFT);
+    }
+    cache->emitter.position = (t->end + 15) & ~15u;
+    return true;
+}
+
+/* ---- links ---- */
+
+static void patch(struct code_cache *cache, uint32_t field, uint32_t target)
+{
+    uint32_t distance = target - (field + 4);
+
+    __atomic_store_n((uint32_t *)(void *)(cache->writable + field), distance, __ATOMIC_RELAXED);
+}
+
+static uint32_t entry_for(const struct translation *target, unsigned place)
+{
+    if (place == IR_PLACE_EFLAGS)
+        return target->entry_eflags;
+    if (place == IR_PLACE_HOME)
+        return target->entry_home;
+    return target->entry_home < target->hot_end ? target->entry_home : target->entry_eflags;
+}
+
+void cache_link(struct code_cache *cache, struct translation_link *link, struct translation *target)
+{
+    if (link->target || link->from->dead || target->dead)
+        return;
+    if (link->kind == IR_LINK_OTHER_PAGE) {
+        uint64_t entry = cache->cpu->mmu.execute_table[target->linear >> PAGE_SHIFT];
+
+        if (!entry)
+            return;
+        memcpy(cache->writable + link->exit.guard, &entry, sizeof entry);
+    }
+    patch(cache, link->exit.field, entry_for(target, link->exit.place));
+    link->target = target;
+    link->next_incoming = target->incoming;
+    target->incoming = link;
+    cache->cpu->stats->chains_made++;
+}
+
+static void cut(struct code_cache *cache, struct translation_link *link)
+{
+    patch(cache, link->exit.field, link->exit.stub);
+    link->target = NULL;
+    cache->cpu->stats->chains_cut++;
+}
+
+static void forget_outgoing(struct translation_link *link)
+{
+    if (!link->target)
+        return;
+    struct translation_link **p = &link->target->incoming;
+    while (*p && *p != link)
+        p = &(*p)->next_incoming;
+    if (*p)
+        *p = link->next_incoming;
+    link->target = NULL;
+}
+
+void cache_remember_jump(struct code_cache *cache, struct translation *t)
+{
+    struct native_jump *jump = &cache->jumps[native_jump_index(t->key.eip)];
+    uint64_t entry = cache->cpu->mmu.execute_table[t->linear >> PAGE_SHIFT];
+
+    if (!entry)
+        return;
+    jump->key = t->key.eip | (uint64_t)t->key.mode << 32;
+    jump->cs_base = (uint32_t)t->key.cs_base;
+    jump->cs_limit = t->key.cs_limit;
+    jump->execute_entry = entry;
+    jump->code = cache_address(cache, t->entry_home);
+}
+
+/* ---- death ---- */
+
+static void remove_from_table(struct code_cache *cache, struct translation *t)
+{
+    struct translation **p = &cache->hash[hash_of(&t->key)];
+
+    while (*p && *p != t)
+        p = &(*p)->hash_next;
+    if (*p)
+        *p = t->hash_next;
+    struct native_jump *jump = &cache->jumps[native_jump_index(t->key.eip)];
+    if (jump->code == cache_address(cache, t->entry_home))
+        *jump = (struct native_jump){.key = UINT64_MAX};
+}
+
+static void remove_from_page(struct code_cache *cache, struct translation *t)
+{
+    if (t->page == UINT64_MAX)
+        return;
+    struct translation **p = &cache->page_translations[t->page];
+    while (*p && *p != t)
+        p = &(*p)->next_on_page;
+    if (*p)
+        *p = t->next_on_page;
+}
+
+/* All but the page list. */
+static void kill(struct code_cache *cache, struct translation *t)
+{
+    if (t->dead)
+        return;
+    t->dead = true;
+    remove_from_table(cache, t);
+    for (struct translation_link *link = t->incoming, *next; link; link = next) {
+        next = link->next_incoming;
+        cut(cache, link);
+    }
+    t->incoming = NULL;
+    for (unsigned i = 0; i < 2; i++)
+        if (t->links[i].target) { /* a dead block that still runs leaves at its end */
+            struct translation_link *link = &t->links[i];
+
+            forget_outgoing(link);
+            patch(cache, link->exit.field, link->exit.stub);
+        }
+    cache->cpu->native.leave = true;
+    cache->cpu->stats->blocks_invalidated++;
+}
+
+uint64_t cache_code_lines(const struct code_cache *cache, uint64_t page)
+{
+    uint64_t lines = 0;
+
+    for (const struct translation *t = cache->page_translations[page]; t; t = t->next_on_page)
+        lines |= t->lines;
+    return lines;
+}
+
+bool cache_page_written(struct code_cache *cache, uint64_t page, unsigned offset, unsigned length)
+{
+    unsigned first = offset >> CODE_LINE_SHIFT, last = (offset + length - 1) >> CODE_LINE_SHIFT;
+    uint64_t lines = (~0ull << first) & (~0ull >> (63 - last));
+    bool any = false;
+
+    if (page >= cache->page_count)
+        return false;
+    for (struct translation **p = &cache->page_translations[page]; *p;) {
+        struct translation *t = *p;
+
+        if (t->lines & lines) {
+            *p = t->next_on_page;
+            kill(cache, t);
+            any = true;
+        } else {
+            p = &t->next_on_page;
+        }
+    }
+    if (any) {
+        if (cache->churn[page] < 255)
+            cache->churn[page]++;
+        memory_refresh_code(cache->cpu->mmu.memory, page);
+    }
+    return any;
+}
+
+static void empty_segment(struct code_cache *cache, unsigned number)
+{
+    struct cache_segment *segment = &cache->segments[number];
+
+    for (unsigned i = 0; i < segment->count; i++) {
+        struct translation *t = segment->translations[i];
+
+        if (!t->dead) {
+            kill(cache, t);
+            remove_from_page(cache, t);
+            if (t->page != UINT64_MAX)
+                memory_refresh_code(cache->cpu->mmu.memory, t->page);
+        }
+        free_translation(t);
+    }
+    segment->count = 0;
+}
+
+struct emitter *cache_begin(struct code_cache *cache)
+{
+    struct emitter *e = &cache->emitter;
+
+    if (e->end - e->position < MAX_BLOCK_CODE) {
+        cache->current = (cache->current + 1) % CACHE_SEGMENTS;
+        empty_segment(cache, cache->current);
+        e->position = cache->segments_start + cache->current * cache->segment_size;
+        e->end = e->position + cache->segment_size;
+        cache->evictions++;
+        for (uint64_t page = 0; page < cache->page_count; page++)
+            cache->churn[page] /= 2;
+    }
+    e->overflow = false;
+    return e;
+}
+
+void cache_flush(struct code_cache *cache)
+{
+    for (unsigned s = 0; s < CACHE_SEGMENTS; s++)
+        for (unsigned i = 0; i < cache->segments[s].count; i++) {
+            struct translation *t = cache->segments[s].translations[i];
+
+            if (t->dead)
+                continue;
+            kill(cache, t);
+            remove_from_page(cache, t);
+            if (t->page != UINT64_MAX)
+                memory_refresh_code(cache->cpu->mmu.memory, t->page);
+        }
+    memset(cache->jumps, 0xff, NATIVE_JUMP_COUNT * sizeof *cache->jumps);
+}
+
+/* ---- from host addresses back ---- */
+
+struct translation *cache_find_code(const struct code_cache *cache, uint64_t host_address)
+{
+    uint64_t offset = host_address - (uint64_t)(uintptr_t)cache->executable;
+
+    if (offset < cache->segments_start || offset >= cache->size)
+        return NULL;
+    unsigned number = (unsigned)((offset - cache->segments_start) / cache->segment_size);
+    if (number >= CACHE_SEGMENTS)
+        return NULL;
+    const struct cache_segment *segment = &cache->segments[number];
+    unsigned low = 0, high = segment->count;
+    while (low < high) {
+        unsigned middle = (low + high) / 2;
+        const struct translation *t = segment->translations[middle];
+
+        if (offset >= t->end)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low == segment->count || offset < segment->translations[low]->start)
+        return NULL;
+    return segment->translations[low];
+}
+
+const struct native_site *cache_find_site(const struct code_cache *cache, const struct translation *t,
+                                          uint64_t host_address)
+{
+    uint32_t offset = (uint32_t)(host_address - (uint64_t)(uintptr_t)cache->executable);
+
+    for (unsigned i = 0; i < t->site_count; i++)
+        if (t->sites[i].offset == offset)
+            return &t->sites[i];
+    return NULL;
+}

@@ -1,0 +1,216 @@
+/* One block: lifted, optimised, compiled, entered into the cache. */
+#include "translate/translate_private.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void free_storage(void *opaque)
+{
+    struct native_storage *s = opaque;
+
+    for (unsigned i = 0; i < s->single_count; i++)
+        interp_free_single(s->singles[i]);
+    free(s->singles);
+    free(s->arguments);
+    free(s->calls);
+    free(s);
+}
+
+/* Counts, and moves what ops point to from the lifter's storage to the translation's. */
+static struct native_storage *make_storage(struct translator *t, unsigned *call_capacity)
+{
+    struct ir_block *ir = t->ir;
+    struct native_storage *s = calloc(1, sizeof *s);
+    unsigned calls = 0;
+
+    if (!s)
+        return NULL;
+    for (unsigned i = 0; i < ir->op_count; i++) {
+        const struct ir_op *op = &ir->ops[i];
+
+        calls += (ir_op_table[op->opcode].effects & EFFECT_CALL) || op->opcode == IR_STEP_FORWARD ||
+                 op->opcode == IR_CHECK_TARGET;
+    }
+    *call_capacity = calls;
+    s->calls = calloc(calls + 1, sizeof *s->calls);
+    s->arguments = calloc(t->lifted->callout_count + 1, sizeof *s->arguments);
+    s->singles = calloc(t->lifted->interpreted_count + 1, sizeof *s->singles);
+    if (!s->calls || !s->arguments || !s->singles) {
+        free_storage(s);
+        return NULL;
+    }
+    memcpy(s->arguments, t->lifted->callouts, t->lifted->callout_count * sizeof *s->arguments);
+    for (unsigned i = 0; i < ir->op_count; i++) {
+        struct ir_op *op = &ir->ops[i];
+
+        if (op->opcode == IR_CALLOUT || op->opcode == IR_EXIT_CALLOUT) {
+            op->aux = &s->arguments[(struct callout_args *)op->aux - t->lifted->callouts];
+        } else if (op->opcode == IR_INTERPRET || op->opcode == IR_STEP_FORWARD) {
+            struct interp_single *single = NULL;
+
+            if (op->opcode == IR_STEP_FORWARD || !op->loop) {
+                single = interp_lower_single(t->interp, op->aux, ir->mode, ir->insns[op->insn].eip,
+                                             ir->insn_count - op->insn);
+                if (!single) {
+                    free_storage(s);
+                    return NULL;
+                }
+                s->singles[s->single_count++] = single;
+            }
+            op->aux = single;
+        }
+    }
+    return s;
+}
+
+static uint64_t lines_of(unsigned offset, unsigned length)
+{
+    unsigned first = offset >> CODE_LINE_SHIFT, last = (offset + length - 1) >> CODE_LINE_SHIFT;
+
+    return (~0ull << first) & (~0ull >> (63 - last));
+}
+
+static size_t lift(struct translator *t, const struct translation_key *key, uint32_t linear, const uint8_t *page)
+{
+    unsigned offset = key->physical & PAGE_MASK;
+    uint64_t room = (uint64_t)key->cs_limit - key->eip + 1;
+    struct lift_request request = {
+        .decoder = &t->decoder,
+        .cpu = t->cpu,
+        .mode = key->mode,
+        .eip = key->eip,
+        .linear = linear,
+        .cs_limit = key->cs_limit,
+        .code = page + offset,
+        .available = room < PAGE_SIZE - offset ? (size_t)room : PAGE_SIZE - offset,
+        .limit = t->options.block_limit,
+        .text = LOG_ENABLED(t->cpu->log, OP) || LOG_ENABLED(t->cpu->log, OP_OPT),
+    };
+
+    size_t length = lift_block(&request, t->ir, t->lifted);
+    if (!length || !t->plain_only)
+        return length;
+    for (unsigned i = 0; i < t->ir->op_count; i++) {
+        const struct ir_op *op = &t->ir->ops[i];
+
+        if (!(ir_op_table[op->opcode].effects & EFFECT_CALL))
+            continue;
+        if (op->insn == 0)
+            return 0;
+        request.limit = op->insn;
+        return lift_block(&request, t->ir, t->lifted);
+    }
+    return length;
+}
+
+static struct translation *make_translation(struct translator *t, const struct codegen_result *r)
+{
+    struct translation *made = calloc(1, sizeof *made);
+
+    if (!made)
+        return NULL;
+    made->insn_eip = malloc((t->ir->insn_count + 1) * sizeof *made->insn_eip);
+    made->sites = malloc((r->site_count + 1) * sizeof *made->sites);
+    if (!made->insn_eip || !made->sites) {
+        free(made->insn_eip);
+        free(made->sites);
+        free(made);
+        return NULL;
+    }
+    return made;
+}
+
+static void fill(struct translator *t, struct translation *made, const struct codegen_result *r)
+{
+    made->entry_eflags = r->entry_eflags;
+    made->entry_home = r->entry_home;
+    made->hot_end = r->hot_end;
+    made->end = r->end;
+    made->insn_count = (uint16_t)t->ir->insn_count;
+    made->site_count = r->site_count;
+    memcpy(made->sites, r->sites, r->site_count * sizeof *r->sites);
+    for (unsigned i = 0; i < t->ir->insn_count; i++)
+        made->insn_eip[i] = t->ir->insns[i].eip;
+    for (unsigned i = 0; i < 2; i++) {
+        made->links[i].from = made;
+        made->links[i].exit = r->exits[i];
+        made->links[i].eip = t->ir->links[i].eip;
+        made->links[i].kind = t->ir->links[i].kind;
+    }
+}
+
+struct translation *translator_build(struct translator *t, const struct translation_key *key, uint32_t linear)
+{
+    struct memory *memory = t->cpu->mmu.memory;
+    bool writable = false;
+    const uint8_t *page = memory_page_pointer(memory, key->physical & ~(uint64_t)PAGE_MASK, &writable);
+    char message[200];
+    unsigned call_capacity = 0;
+
+    if (!page)
+        return NULL;
+    bool in_ram = page >= memory->ram && page < memory->ram + memory->ram_size;
+    if (!in_ram && writable)
+        return NULL; /* a device's memory: nobody tells when it changes */
+    struct emitter *e = cache_begin(&t->cache);
+    uint64_t ram_page = in_ram ? (uint64_t)(page - memory->ram) >> PAGE_SHIFT : UINT64_MAX;
+    size_t length = lift(t, key, linear, page);
+
+    if (!length)
+        return NULL;
+    if (LOG_ENABLED(t->cpu->log, OP))
+        trace_ir(t, "as lifted");
+    if (key->mode & MODE_COUNTED)
+        ir_insert(t->ir, 0, IR_CHARGE)->width = 8;
+    if (!ir_run_passes(t->ir, &t->host_flags, t->options.disabled_passes,
+                       LOG_ENABLED(t->cpu->log, OP_OPT) ? trace_pass : NULL, t, message, sizeof message)) {
+        LOG(t->cpu->log, JIT, "translation at 0x%08x refused: %s", key->eip, message);
+        return NULL;
+    }
+    struct native_storage *storage = make_storage(t, &call_capacity);
+    struct translation *made = make_translation(t, t->result);
+    struct codegen_request request = {
+        .block = t->ir,
+        .thunks = &t->cache.thunks,
+        .calls = storage ? storage->calls : NULL,
+        .call_capacity = call_capacity,
+        .counted = key->mode & MODE_COUNTED,
+        .host_lahf = t->host_lahf,
+    };
+    uint32_t start = e->position;
+
+    if (storage && made) {
+        request.link_tokens[0] = &made->links[0];
+        request.link_tokens[1] = &made->links[1];
+        if (codegen(&request, e, t->result)) {
+            struct native_site *sites = realloc(made->sites, (t->result->site_count + 1) * sizeof *sites);
+
+            if (sites) {
+                made->sites = sites;
+                made->key = *key;
+                made->linear = linear;
+                made->start = start;
+                made->length = (uint16_t)length;
+                made->page = ram_page;
+                made->lines = lines_of(key->physical & PAGE_MASK, (unsigned)length);
+                made->storage = storage;
+                made->free_storage = free_storage;
+                fill(t, made, t->result);
+                if (cache_insert(&t->cache, made)) {
+                    if (LOG_ENABLED(t->cpu->log, OUT_ASM))
+                        trace_host_code(t, made);
+                    return made;
+                }
+            }
+        }
+    }
+    e->position = start;
+    if (storage)
+        free_storage(storage);
+    if (made) {
+        free(made->sites);
+        free(made->insn_eip);
+        free(made);
+    }
+    return NULL;
+}

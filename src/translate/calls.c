@@ -1,0 +1,168 @@
+/* The C side of the thunks: what translated code cannot do by itself. Every guest register is in cpu->state; state.rip is
+ * not (the site tells), but for calls, which set it. */
+#include "interp/interp.h"
+#include "mmu/access.h"
+#include "translate/translate_private.h"
+
+#include <string.h>
+
+struct translator *translator_of(const struct vcpu *cpu)
+{
+    return cpu->native.translator;
+}
+
+/* ---- memory ---- */
+
+static uint64_t bounce(struct vcpu *cpu, uint32_t linear)
+{
+    return (uint64_t)(uintptr_t)cpu->native.bounce - linear;
+}
+
+static uint64_t read_operand(struct vcpu *cpu, uint32_t linear, unsigned size)
+{
+    struct mmu_result value = mmu_read_slow(&cpu->mmu, linear, size);
+
+    cpu->stats->native_slow_reads++;
+    if (!value.ok)
+        return 0;
+    memcpy(cpu->native.bounce, &value.value, sizeof value.value);
+    return bounce(cpu, linear);
+}
+
+static uint64_t write_operand(struct vcpu *cpu, uint32_t linear, unsigned size)
+{
+    cpu->stats->native_slow_writes++;
+    if (!mmu_prepare_write(&cpu->mmu, linear, size))
+        return 0;
+    cpu->native.bounce_linear = linear;
+    cpu->native.bounce_size = size;
+    return bounce(cpu, linear);
+}
+
+static uint64_t update_operand(struct vcpu *cpu, uint32_t linear, unsigned size)
+{
+    struct mmu_result value = mmu_read_for_write_slow(&cpu->mmu, linear, size);
+
+    cpu->stats->native_slow_writes++;
+    if (!value.ok)
+        return 0;
+    memcpy(cpu->native.bounce, &value.value, sizeof value.value);
+    cpu->native.bounce_linear = linear;
+    cpu->native.bounce_size = size;
+    return bounce(cpu, linear);
+}
+
+static uint64_t commit_operand(struct vcpu *cpu)
+{
+    uint64_t value;
+
+    memcpy(&value, cpu->native.bounce, sizeof value);
+    mmu_write_slow(&cpu->mmu, cpu->native.bounce_linear, cpu->native.bounce_size, value); /* checked before */
+    return cpu->native.leave;
+}
+
+static uint64_t segment_address(struct vcpu *cpu, uint32_t offset, unsigned what)
+{
+    uint64_t linear = 0;
+    unsigned segment = what & 7, size = what >> 8;
+    bool ok = what & 8 ? cpu_check_segment_write(cpu, segment, offset, size, &linear)
+                       : cpu_check_segment_read(cpu, segment, offset, size, &linear);
+
+    return ok ? (uint32_t)linear : UINT64_MAX;
+}
+
+/* ---- instructions ---- */
+
+static void give_back(struct vcpu *cpu, unsigned instructions)
+{
+    if (cpu->mode & MODE_COUNTED)
+        cpu->budget += instructions;
+}
+
+static uint64_t raise(struct vcpu *cpu, const struct native_call *call)
+{
+    bool with_error = call->vector == EXC_GP;
+
+    if (with_error)
+        cpu_raise_error(cpu, EXC_GP, 0);
+    else
+        cpu_raise(cpu, call->vector);
+    cpu->state.rip = call->eip;
+    give_back(cpu, call->remaining);
+    cpu_deliver_exception(cpu);
+    return 1;
+}
+
+/* Does something want the run loop's attention at this instruction boundary? */
+static bool must_leave(const struct vcpu *cpu)
+{
+    return atomic_load_explicit(&cpu->attention, memory_order_relaxed) || cpu->native.leave;
+}
+
+static uint64_t call_out(struct vcpu *cpu, const struct native_call *call, uint32_t offset)
+{
+    uint32_t mode = cpu->mode;
+
+    cpu->state.rip = call->eip;
+    cpu->next_rip = call->next_eip;
+    cpu->stats->callouts++;
+    if (unlikely(mode & MODE_COUNTED))
+        interp_account(translator_of(cpu)->interp, cpu->budget + call->remaining);
+    call->args->offset = offset;
+    if (unlikely(!call->function(cpu, call->args))) {
+        give_back(cpu, call->remaining);
+        cpu_deliver_exception(cpu);
+        return 1;
+    }
+    if (call->ends || cpu->next_rip != call->next_eip || cpu->mode != mode || must_leave(cpu)) {
+        cpu->state.rip = cpu->next_rip;
+        if (mode & MODE_COUNTED)
+            cpu->budget += call->remaining - 1;
+        return 1;
+    }
+    return 0;
+}
+
+static uint64_t interpret(struct vcpu *cpu, const struct native_call *call)
+{
+    struct translator *t = translator_of(cpu);
+    bool counted = cpu->mode & MODE_COUNTED;
+    int64_t budget = cpu->budget;
+
+    cpu->stats->native_interpreted++;
+    cpu->state.rip = call->eip;
+    if (!call->interpreted) { /* a branch, or something else that the run loop must see */
+        interp_request_step(t->interp);
+        give_back(cpu, call->remaining);
+        return 1;
+    }
+    bool done = interp_run_single(t->interp, call->interpreted);
+    if (!counted) /* nothing was charged, so nothing can be given back */
+        cpu->budget = budget;
+    if (!done)
+        return 1;
+    if (call->ends || must_leave(cpu)) {
+        cpu->state.rip = call->next_eip;
+        give_back(cpu, call->remaining - 1u);
+        return 1;
+    }
+    return 0;
+}
+
+static uint64_t call_instruction(struct vcpu *cpu, const struct native_call *call, uint32_t offset)
+{
+    switch (call->kind) {
+    case NATIVE_RAISE: return raise(cpu, call);
+    case NATIVE_CALLOUT: return call_out(cpu, call, offset);
+    default: return interpret(cpu, call);
+    }
+}
+
+const struct native_functions translator_functions = {
+    .read = read_operand,
+    .write = write_operand,
+    .update = update_operand,
+    .commit = commit_operand,
+    .segment = segment_address,
+    .call = call_instruction,
+};

@@ -1,0 +1,293 @@
+/* Entering and leaving translated code, and when to translate. See translate.h. */
+#include "translate/translate_private.h"
+
+#include "backend-x86_64/host.h"
+#include "interp/fpu_signal.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef uint64_t native_enter_fn(struct vcpu *cpu, uint64_t code);
+
+static bool locate(struct translator *t, struct translation_key *key, uint32_t *linear)
+{
+    struct vcpu *cpu = t->cpu;
+    const struct segment *cs = &cpu->state.segment[SEG_CS];
+
+    *linear = (uint32_t)(cs->base + (uint32_t)cpu->state.rip);
+    if ((uint32_t)cpu->state.rip > cs->limit)
+        return false;
+    struct mmu_result physical = mmu_translate_execute(&cpu->mmu, *linear);
+    if (!physical.ok)
+        return false; /* the interpreter meets the same fault and raises it */
+    *key = cache_key(cpu, physical.value);
+    return true;
+}
+
+static struct translation *build(struct translator *t, const struct translation_key *key, uint32_t linear)
+{
+    struct stats *stats = t->cpu->stats;
+    struct translation *made = translator_build(t, key, linear);
+
+    if (!made) {
+        stats->translation_failures++;
+        return NULL;
+    }
+    stats->translations++;
+    stats->translated_instructions += made->insn_count;
+    stats->translated_bytes += made->end - made->start;
+    return made;
+}
+
+struct translation *translator_find(struct translator *t)
+{
+    struct translation_key key;
+    uint32_t linear;
+
+    if (!locate(t, &key, &linear))
+        return NULL;
+    struct translation *found = cache_find(&t->cache, &key);
+    if (!found && t->options.threshold == 0 && !(t->cpu->mode & MODE_SINGLE))
+        found = build(t, &key, linear);
+    return found;
+}
+
+static bool has(void *opaque)
+{
+    struct translator *t = opaque;
+    struct translation_key key;
+    uint32_t linear;
+
+    return locate(t, &key, &linear) && cache_find(&t->cache, &key);
+}
+
+static bool translate(void *opaque)
+{
+    struct translator *t = opaque;
+    struct translation_key key;
+    uint32_t linear;
+
+    if (!locate(t, &key, &linear))
+        return false;
+    return cache_find(&t->cache, &key) || build(t, &key, linear);
+}
+
+/* Code that is written to again and again earns its translation later and later. */
+static uint32_t heat(void *opaque, uint64_t physical)
+{
+    struct translator *t = opaque;
+    uint64_t page = physical >> PAGE_SHIFT;
+    unsigned churn = page < t->cache.page_count ? t->cache.churn[page] / 8 : 0;
+
+    return (t->options.threshold + 1) << (churn > 12 ? 12 : churn);
+}
+
+/* The guest instruction that a site belongs to becomes state.rip; what it and its successors were charged goes back. */
+static void return_to_site(struct translator *t)
+{
+    struct vcpu *cpu = t->cpu;
+    const struct translation *in = cache_find_code(&t->cache, cpu->native.fault_address);
+    const struct native_site *site = in ? cache_find_site(&t->cache, in, cpu->native.fault_address) : NULL;
+
+    if (!site) {
+        log_write(cpu->log, "internal error: no site at host address %llx",
+                  (unsigned long long)cpu->native.fault_address);
+        return;
+    }
+    cpu->state.rip = in->insn_eip[site->insn];
+    if (in->key.mode & MODE_COUNTED)
+        cpu->budget += in->insn_count - site->insn;
+}
+
+/* Handles what native_enter() returned. False: the run loop is to look around. */
+bool translator_go_on(struct translator *t, uint64_t left)
+{
+    struct vcpu *cpu = t->cpu;
+
+    switch (left) {
+    case NATIVE_LEAVE_LOOKUP:
+        return !cpu->state.halted;
+    case NATIVE_LEAVE_FAULT:
+        return_to_site(t);
+        if (!cpu->exception.valid)
+            cpu_raise_memory_fault(cpu);
+        cpu_deliver_exception(cpu);
+        return true;
+    case NATIVE_LEAVE_DIVIDE:
+        return_to_site(t);
+        cpu_raise(cpu, EXC_DE);
+        cpu_deliver_exception(cpu);
+        return true;
+    case NATIVE_LEAVE_BUDGET:
+        return false;
+    }
+    struct translation_link *link = (struct translation_link *)(uintptr_t)left;
+    cpu->state.rip = link->eip;
+    if (t->lockstep || link->from->dead || atomic_load_explicit(&cpu->attention, memory_order_relaxed))
+        return true;
+    uint64_t evictions = t->cache.evictions;
+    struct translation *target = translator_find(t);
+    if (target && t->cache.evictions == evictions)
+        cache_link(&t->cache, link, target);
+    return true;
+}
+
+uint64_t translator_run(struct translator *t, const struct translation *translation)
+{
+    native_enter_fn *native_enter = (native_enter_fn *)(uintptr_t)cache_address(&t->cache, t->cache.thunks.enter);
+
+    t->cpu->native.leave = false;
+    t->cpu->stats->native_entries++;
+    return native_enter(t->cpu, cache_address(&t->cache, translation->entry_home));
+}
+
+static bool enter(void *opaque)
+{
+    struct translator *t = opaque;
+    struct vcpu *cpu = t->cpu;
+    bool progress = false;
+
+    if (unlikely(!t->owned || !pthread_equal(t->owner, pthread_self())))
+        translator_take_thread(t);
+    if (unlikely(atomic_load(&t->flush_posted))) {
+        atomic_store(&t->flush_posted, false);
+        cache_flush(&t->cache);
+    }
+    if (unlikely(cpu->mmu.observe_reads || cpu->mmu.observe_writes))
+        return false; /* data breakpoints: a trap behind the very instruction */
+    if (t->lockstep)
+        return lockstep_enter(t);
+    while (!atomic_load_explicit(&cpu->attention, memory_order_relaxed)) {
+        struct translation *next = translator_find(t);
+
+        if (!next)
+            return progress;
+        cache_remember_jump(&t->cache, next);
+        LOG(cpu->log, EXEC, "Native: %08x mode %08x", next->linear, next->key.mode);
+        uint64_t left = translator_run(t, next);
+        if (left == NATIVE_LEAVE_BUDGET)
+            return false;
+        progress = true;
+        if (!translator_go_on(t, left) || translator_must_step(t))
+            break;
+    }
+    return progress;
+}
+
+/* ---- writes to code ---- */
+
+static void page_written(void *opaque, uint64_t page, unsigned offset, unsigned length, unsigned flags)
+{
+    struct translator *t = opaque;
+
+    if (!(flags & PAGE_FLAG_CODE))
+        return;
+    if (!t->owned || pthread_equal(t->owner, pthread_self())) {
+        cache_page_written(&t->cache, page, offset, length);
+        return;
+    }
+    atomic_store(&t->flush_posted, true);
+    cpu_post_attention(t->cpu, ATTENTION_INVALIDATED);
+}
+
+static void map_changed(void *opaque, uint64_t page)
+{
+    struct translator *t = opaque;
+
+    if (page == UINT64_MAX) {
+        atomic_store(&t->flush_posted, true);
+        cpu_post_attention(t->cpu, ATTENTION_INVALIDATED);
+    }
+}
+
+static uint64_t code_lines(void *opaque, uint64_t page)
+{
+    struct translator *t = opaque;
+
+    return cache_code_lines(&t->cache, page);
+}
+
+static bool resolve_fault(void *opaque, uintptr_t pc, uintptr_t *recovery)
+{
+    struct translator *t = opaque;
+    const struct translation *in = cache_find_code(&t->cache, pc);
+    const struct native_site *site = in ? cache_find_site(&t->cache, in, pc) : NULL;
+
+    if (!site || site->kind != SITE_DIVIDE)
+        return false;
+    *recovery = (uintptr_t)cache_address(&t->cache, site->recovery);
+    return true;
+}
+
+void translator_take_thread(struct translator *t)
+{
+    t->owner = pthread_self();
+    t->owned = true;
+    fpu_signal_set_resolver(resolve_fault, t);
+}
+
+bool translator_must_step(const struct translator *t)
+{
+    return interp_step_is_requested(t->interp);
+}
+
+/* ---- life ---- */
+
+struct translator *translator_create(struct vcpu *cpu, struct interp *interp, const struct translate_options *options,
+                                     struct error *err)
+{
+    struct translator *t = calloc(1, sizeof *t);
+
+    if (!t) {
+        error_set(err, "out of memory for the translator");
+        return NULL;
+    }
+    t->cpu = cpu;
+    t->interp = interp;
+    t->options = *options;
+    t->ir = malloc(sizeof *t->ir);
+    t->lifted = malloc(sizeof *t->lifted);
+    t->result = malloc(sizeof *t->result);
+    t->host_lahf = !options->baseline && host_has_lahf();
+    host_probe_flags(&t->host_flags);
+    decoder_init(&t->decoder, cpu->model);
+    cpu->native.translator = t;
+    if (options->lockstep) {
+        t->lockstep = lockstep_create();
+        t->plain_only = true;
+        t->options.threshold = 0;
+    }
+    if ((options->lockstep && !t->lockstep) || !t->ir || !t->lifted || !t->result) {
+        translator_destroy(t);
+        error_set(err, "out of memory for the translator");
+        return NULL;
+    }
+    if (!cache_init(&t->cache, cpu, options->cache_size, &translator_functions, t->host_lahf, err)) {
+        translator_destroy(t);
+        return NULL;
+    }
+    t->native = (struct interp_native){t, enter, has, translate, heat};
+    interp_set_native(interp, &t->native);
+    memory_add_written_listener(cpu->mmu.memory, page_written, t);
+    memory_add_code_source(cpu->mmu.memory, code_lines, t);
+    memory_add_map_listener(cpu->mmu.memory, map_changed, t);
+    return t;
+}
+
+void translator_destroy(struct translator *t)
+{
+    if (!t)
+        return;
+    cache_finish(&t->cache);
+    lockstep_destroy(t->lockstep);
+    free(t->ir);
+    free(t->lifted);
+    free(t->result);
+    free(t);
+}
+
+void translator_flush(struct translator *t)
+{
+    cache_flush(&t->cache);
+}

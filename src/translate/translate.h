@@ -1,0 +1,34 @@
+/* The translator as a whole: when code is hot it is lifted, optimised, compiled into the code cache and run there; what
+ * leaves translated code comes back here.  It hangs on the interpreter's run loop (interp_set_native()), which attends to
+ * interrupts, single-stepping and cold code. One per vCPU, on its thread. */
+#ifndef DRAGOMAN_TRANSLATE_TRANSLATE_H
+#define DRAGOMAN_TRANSLATE_TRANSLATE_H
+
+#include "base/error.h"
+#include "cpu/vcpu.h"
+#include "interp/interp.h"
+
+/* Thresholds and sizes, settable on the command line. */
+struct translate_options {
+    uint32_t cache_size;      /* of the code range in bytes */
+    uint32_t threshold;       /* executions in the interpreter before a block is translated; 0: at once */
+    unsigned block_limit;     /* guest instructions a block at most */
+    uint32_t disabled_passes; /* bit n: ir_passes[n] is off (if it may be) */
+    bool lockstep;            /* every block is run by both engines and compared */
+    /* Lockstep: REPORT (several lines) tells of the first disagreement; state is as before the block. */
+    void (*on_disagreement)(void *opaque, const char *report);
+    void *opaque;
+    bool baseline;            /* pretend that the host has nothing beyond x86-64-v1 */
+};
+#define TRANSLATE_OPTIONS_DEFAULT {.cache_size = 64u << 20, .threshold = 24, .block_limit = 48}
+
+struct translator;
+
+/* INTERP is the vCPU's; it asks this translator from now on. Fails with a message (no executable memory ...). */
+struct translator *translator_create(struct vcpu *cpu, struct interp *interp, const struct translate_options *options,
+                                     struct error *err);
+void translator_destroy(struct translator *translator);
+/* Forgets all translations. */
+void translator_flush(struct translator *translator);
+
+#endif
