@@ -6,7 +6,8 @@
 #   make-default-guest.sh [FLAVOUR...]      686 (default), 686-pae
 #   make-default-guest.sh --offline ...     only what is cached already
 #
-# Result in the cache folder: vmlinuz-FLAVOUR and initramfs.gz. The folder's name is printed.
+# Result in the cache folder: vmlinuz-FLAVOUR, initramfs.gz and modules-FLAVOUR.gz, which holds drivers for the disks
+# and may follow initramfs.gz in one file. The folder's name is printed.
 # Exit status 1 with a message if something is missing and cannot be had.
 set -euo pipefail
 
@@ -27,9 +28,25 @@ source=$(cd "$(dirname "$0")/.." && pwd)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/dragoman
 files=$source/guests/linux
 
+# Drivers that Debian's kernels have as modules, and what those need: /modules in the initial RAM disk.
+modules=(cdrom.ko t10-pi.ko crc64.ko crc64-rocksoft.ko crc-t10dif.ko crct10dif_common.ko crct10dif_generic.ko
+    crc64_rocksoft_generic.ko scsi_common.ko scsi_mod.ko sd_mod.ko sr_mod.ko libata.ko ata_piix.ko floppy.ko isofs.ko
+    psmouse.ko evdev.ko)
+
+# pack DIRECTORY FILE: an initial RAM disk. Same input, same image: fixed times, owners and order.
+pack() {
+    find "$1" -exec touch -h -d @0 {} +
+    (cd "$1" && find . -print0 | LC_ALL=C sort -z |
+        cpio --quiet --null --reproducible --owner=0:0 -o -H newc | gzip -9n) >"$2.part"
+    mv "$2.part" "$2"
+}
+
 packages=()
 for flavour; do
-    [ -s "$cache/vmlinuz-$flavour" ] || packages+=("linux-image-$flavour")
+    # The modules are for tests: without a network the kernel alone will do.
+    if [ ! -s "$cache/vmlinuz-$flavour" ] || { [ ! -s "$cache/modules-$flavour.gz" ] && [ -z "$offline" ]; }; then
+        packages+=("linux-image-$flavour")
+    fi
 done
 [ -s "$cache/busybox" ] || packages+=(busybox-static)
 
@@ -51,9 +68,13 @@ if [ ${#packages[@]} -gt 0 ]; then
             [ -s "$cache/busybox" ] || { echo "${0##*/}: no busybox in $deb" >&2; exit 1; }
             ;;
         *)
-            dpkg-deb --fsys-tarfile "$deb" | tar -x -C "$work" --wildcards './boot/vmlinuz-*'
-            mv "$work"/boot/vmlinuz-* "$cache/vmlinuz-${packages[index]#linux-image-}"
-            # The kernel is all that is used of a package of some 50 MB.
+            flavour=${packages[index]#linux-image-}
+            dpkg-deb --fsys-tarfile "$deb" | tar -x -C "$work" --wildcards './boot/vmlinuz-*' "${modules[@]/#/*/}"
+            mv "$work"/boot/vmlinuz-* "$cache/vmlinuz-$flavour"
+            mkdir -p "$work/modules-$flavour/modules"
+            find "$work/lib/modules" -name '*.ko' -exec mv {} "$work/modules-$flavour/modules" \;
+            pack "$work/modules-$flavour" "$cache/modules-$flavour.gz"
+            # That is all that is used of a package of some 50 MB.
             rm "$deb"
             ;;
         esac
@@ -72,10 +93,6 @@ if [ ! -s "$image" ] || [ -n "$(find "$files" "$cache/busybox" -newer "$image" -
     install -m 644 "$files/profile" "$root/etc/profile"
     echo "root:x:0:0:root:/root:/bin/sh" >"$root/etc/passwd"
     echo "root:x:0:" >"$root/etc/group"
-    # Same input, same image: fixed times, owners and order.
-    find "$root" -exec touch -h -d @0 {} +
-    (cd "$root" && find . -print0 | LC_ALL=C sort -z |
-        cpio --quiet --null --reproducible --owner=0:0 -o -H newc | gzip -9n) >"$image.part"
-    mv "$image.part" "$image"
+    pack "$root" "$image"
 fi
 echo "$cache"

@@ -138,14 +138,7 @@ uint8_t ir_condition_flags(unsigned condition)
 {
     /* Intel SDM vol. 1, appendix B: a condition and its negation read the same. */
     static const uint8_t read[8] = {
-        IRF_O,
-        IRF_C,
-        IRF_Z,
-        IRF_C | IRF_Z,
-        IRF_S,
-        IRF_P,
-        IRF_S | IRF_O,
-        IRF_Z | IRF_S | IRF_O,
+        IRF_O, IRF_C, IRF_Z, IRF_C | IRF_Z, IRF_S, IRF_P, IRF_S | IRF_O, IRF_Z | IRF_S | IRF_O,
     };
     return read[(condition & 15) >> 1];
 }
@@ -257,7 +250,8 @@ static bool reads_implicitly(const struct ir_op *op, unsigned number)
     case IR_EXIT_LOOP:
         return number == IR_GUEST_ECX;
     case IR_CDQ:
-        return number == IR_GUEST_EAX || (number == IR_GUEST_EDX && op->width < 4); /* CWD keeps the upper half of EDX */
+        return number == IR_GUEST_EAX ||
+               (number == IR_GUEST_EDX && op->width < 4); /* CWD keeps the upper half of EDX */
     case IR_CMPXCHG8B:
         return number <= IR_GUEST_EBX;
     default:
@@ -305,6 +299,5 @@ bool ir_reads_temp(const struct ir_op *op, unsigned number)
 {
     return (ir_dst_read(op) && names_temp(&op->dst, number)) || (ir_has_a(op) && names_temp(&op->a, number)) ||
            (ir_has_b(op) && names_temp(&op->b, number)) ||
-           (ir_has_address(op) &&
-            (names_temp(&op->address.base, number) || names_temp(&op->address.index, number)));
+           (ir_has_address(op) && (names_temp(&op->address.base, number) || names_temp(&op->address.index, number)));
 }

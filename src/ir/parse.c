@@ -10,8 +10,8 @@ enum { WORD_SIZE = 24 };
 
 struct parser {
     struct ir_block *block;
-    const char *at;   /* in a line: what has not been read yet */
-    const char *end;  /* of the line */
+    const char *at;  /* in a line: what has not been read yet */
+    const char *end; /* of the line */
     unsigned line;
     bool failed;
     char *message;
@@ -150,7 +150,8 @@ static int find_word(const char *word, const char *table, unsigned size, unsigne
 #define FIND(word, table) find_word(word, &(table)[0][0], sizeof(table)[0], sizeof(table) / sizeof(table)[0])
 
 /* A word of TABLE by its number. */
-#define READ_CHOICE(p, what, table) read_choice(p, what, &(table)[0][0], sizeof(table)[0], sizeof(table) / sizeof(table)[0])
+#define READ_CHOICE(p, what, table)                                                                                    \
+    read_choice(p, what, &(table)[0][0], sizeof(table)[0], sizeof(table) / sizeof(table)[0])
 static unsigned read_choice(struct parser *p, const char *what, const char *table, unsigned size, unsigned count)
 {
     char word[WORD_SIZE];

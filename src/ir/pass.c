@@ -2,12 +2,8 @@
 #include "ir/ir.h"
 
 const struct ir_pass ir_passes[] = {
-    {"constants", ir_pass_constants, false},
-    {"addresses", ir_pass_addresses, false},
-    {"states", ir_pass_states, false},
-    {"dead_code", ir_pass_dead_code, false},
-    {"flags", ir_pass_flags, true},
-    {NULL, NULL, false},
+    {"constants", ir_pass_constants, false}, {"addresses", ir_pass_addresses, false}, {"states", ir_pass_states, false},
+    {"dead_code", ir_pass_dead_code, false}, {"flags", ir_pass_flags, true},          {NULL, NULL, false},
 };
 
 #ifdef NDEBUG

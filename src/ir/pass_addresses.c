@@ -50,14 +50,14 @@ static bool combine(const struct ir_address *inner, unsigned number, const struc
     }
     result->index = base_only ? inner->base : inner->index;
     result->scale = (uint8_t)scale;
-    result->displacement =
-        (int32_t)((uint32_t)outer->displacement + ((uint32_t)inner->displacement << outer->scale));
+    result->displacement = (int32_t)((uint32_t)outer->displacement + ((uint32_t)inner->displacement << outer->scale));
     return true;
 }
 
 static bool writes_register(const struct ir_op *op, struct ir_value value)
 {
-    return ir_is_guest(value) ? ir_writes_guest(op, value.number) : ir_is_temp(value) && ir_writes_temp(op, value.number);
+    return ir_is_guest(value) ? ir_writes_guest(op, value.number)
+                              : ir_is_temp(value) && ir_writes_temp(op, value.number);
 }
 
 /* Can all uses of the temp that op number INDEX makes, up to LAST, take its address instead? */

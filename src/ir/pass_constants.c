@@ -27,6 +27,7 @@ struct constants {
     struct known guest[8], temps[IR_MAX_TEMPS];
     struct copy copies[IR_MAX_TEMPS];
     uint16_t versions[8]; /* a block has fewer ops than would make these wrap */
+    unsigned temp_count;
 };
 
 static uint32_t mask_of(unsigned width)
@@ -35,6 +36,12 @@ static uint32_t mask_of(unsigned width)
 }
 
 /* ---- what is known ---- */
+
+static void forget_temps(struct constants *c)
+{
+    memset(c->temps, 0, c->temp_count * sizeof c->temps[0]);
+    memset(c->copies, 0, c->temp_count * sizeof c->copies[0]);
+}
 
 static struct known known_of(const struct constants *c, struct ir_value value)
 {
@@ -80,8 +87,8 @@ static void learn(struct constants *c, struct ir_value value, unsigned width, st
         return;
     }
     uint32_t mask = mask_of(width) << shift;
-    known->mask = (known->mask & ~mask) | (new.mask << shift & mask);
-    known->value = (known->value & ~mask) | (new.value << shift & mask);
+    known->mask = (known->mask & ~mask) | (new.mask << shift &mask);
+    known->value = (known->value & ~mask) | (new.value << shift &mask);
 }
 
 static void forget_guest(struct constants *c, unsigned number)
@@ -147,8 +154,8 @@ static void simplify_a(const struct constants *c, struct ir_op *op)
 }
 
 /* A known CL becomes a fixed count, unless flags that the manual calls undefined may come out differently then: of
- * rotates and double shifts OF is defined for a count of 1 only, and processors do set it differently by CL.  A count of
- * 0 stays in CL: the op then does nothing but touch its operand. */
+ * rotates and double shifts OF is defined for a count of 1 only, and processors do set it differently by CL.  A count
+ * of 0 stays in CL: the op then does nothing but touch its operand. */
 static void simplify_count(const struct constants *c, const struct ir_op *op, struct ir_value *count)
 {
     bool shift = op->opcode == IR_SHL || op->opcode == IR_SHR || op->opcode == IR_SAR;
@@ -337,8 +344,7 @@ static void follow(struct constants *c, const struct ir_op *op, bool known, uint
         }
     }
     if (effects & EFFECT_CALL) {
-        memset(c->temps, 0, sizeof c->temps);
-        memset(c->copies, 0, sizeof c->copies);
+        forget_temps(c);
         return;
     }
     const struct known nothing = {0, 0};
@@ -362,8 +368,8 @@ void ir_pass_constants(struct ir_block *block, const struct ir_host_flags *host)
     struct constants c;
     memset(&c.guest, 0, sizeof c.guest);
     memset(&c.versions, 0, sizeof c.versions);
-    memset(c.temps, 0, block->temp_count * sizeof c.temps[0]);
-    memset(c.copies, 0, block->temp_count * sizeof c.copies[0]);
+    c.temp_count = block->temp_count;
+    forget_temps(&c);
     for (unsigned i = 0; i < block->op_count; i++) {
         struct ir_op *op = &block->ops[i];
         uint32_t value = 0;

@@ -6,6 +6,8 @@
  * calls, which end the search. */
 #include "ir/passes.h"
 
+#include <string.h>
+
 enum { MAX_LIVE_TEMPS = 2, SEARCH_DISTANCE = 64 };
 
 static bool same_address(const struct ir_address *x, const struct ir_address *y)
@@ -84,7 +86,7 @@ static unsigned find_answer(const struct ir_block *block, const struct ir_temp_r
 void ir_pass_states(struct ir_block *block, const struct ir_host_flags *host)
 {
     struct ir_temp_range ranges[IR_MAX_TEMPS];
-    bool removed[IR_MAX_OPS] = {false};
+    bool removed[IR_MAX_OPS];
     bool any = false, known = false;
     for (unsigned i = 0; i < block->op_count; i++) {
         const struct ir_op *op = &block->ops[i];
@@ -93,6 +95,7 @@ void ir_pass_states(struct ir_block *block, const struct ir_host_flags *host)
         }
         if (!known) {
             ir_find_temp_ranges(block, ranges);
+            memset(removed, 0, block->op_count * sizeof removed[0]);
             known = true;
         }
         unsigned answer = find_answer(block, ranges, i), forgotten = op->dst.number;

@@ -176,8 +176,7 @@ static bool verify_memory(struct verifier *v)
         if (op->opcode == IR_PROBE) {
             probed = (struct probed){op, index, 0};
         }
-        if (op->dst.kind == IR_VALUE_MEM &&
-            !verify_use(v, &probed, ir_dst_read(op), ir_dst_written(op), op->width)) {
+        if (op->dst.kind == IR_VALUE_MEM && !verify_use(v, &probed, ir_dst_read(op), ir_dst_written(op), op->width)) {
             return false;
         }
         if (op->a.kind == IR_VALUE_MEM && !verify_use(v, &probed, true, false, ir_width_of_a(op))) {

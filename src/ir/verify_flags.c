@@ -72,7 +72,8 @@ static bool verify_leaving(struct verifier *v, const struct ir_op *op, const str
     }
     if (effects & (EFFECT_MAY_FAULT | EFFECT_DIVIDE)) {
         return op->recipe == IR_NO_RECIPE
-                   ? places->at_home || ir_verify_fail(v, "may fault, and the flags are neither at home nor recomputable")
+                   ? places->at_home ||
+                         ir_verify_fail(v, "may fault, and the flags are neither at home nor recomputable")
                    : verify_recipe(v, op->recipe);
     }
     if (!(effects & EFFECT_EXIT)) {

@@ -2,12 +2,12 @@
 #include "ir/verify.h"
 
 #define KIND(kind) (1u << IR_VALUE_##kind)
-#define NONE KIND(NONE)
-#define WIDE (KIND(GUEST) | KIND(TEMP)) /* registers of at least 16 bits, or any temp */
-#define REG (WIDE | KIND(HIGH))
-#define RM (REG | KIND(MEM))
-#define RMI (RM | KIND(CONST))
-#define COUNT (KIND(CONST) | KIND(GUEST)) /* of a shift */
+#define NONE       KIND(NONE)
+#define WIDE       (KIND(GUEST) | KIND(TEMP)) /* registers of at least 16 bits, or any temp */
+#define REG        (WIDE | KIND(HIGH))
+#define RM         (REG | KIND(MEM))
+#define RMI        (RM | KIND(CONST))
+#define COUNT      (KIND(CONST) | KIND(GUEST)) /* of a shift */
 
 /* Widths as a set: bit 1 stands for a byte, 2 for 16, 4 for 32, 8 for 64 bits. 0: the width has no meaning. */
 struct form {

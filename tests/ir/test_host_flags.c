@@ -282,8 +282,7 @@ static struct state random_operands(struct fixture *f, const struct ir_op *op)
 
 static bool same_registers(const struct state *x, const struct state *y)
 {
-    return x->rax == y->rax && x->rcx == y->rcx && x->rdx == y->rdx && x->rbx == y->rbx &&
-           x->memory[0] == y->memory[0];
+    return x->rax == y->rax && x->rcx == y->rcx && x->rdx == y->rdx && x->rbx == y->rbx && x->memory[0] == y->memory[0];
 }
 
 static void observe(struct fixture *f, const struct ir_op *op, struct observed *seen)
@@ -457,8 +456,8 @@ static void find_kept(struct fixture *f, struct ir_op *op, void *opaque)
     observe(f, op, &seen);
     unsigned undefined = undefined_flags(op, &kept, &probe->host);
     unsigned written = ir_op_table[op->opcode].written;
-    bool by_cl = ir_op_table[op->opcode].effects & EFFECT_SHIFT && op->a.kind != IR_VALUE_CONST &&
-                 op->b.kind != IR_VALUE_CONST;
+    bool by_cl =
+        ir_op_table[op->opcode].effects & EFFECT_SHIFT && op->a.kind != IR_VALUE_CONST && op->b.kind != IR_VALUE_CONST;
     if (op->opcode == IR_DIV || op->opcode == IR_IDIV) {
         probe->host.divide_writes |= seen.defined != 0;
         probe->divide.kept |= seen.kept;

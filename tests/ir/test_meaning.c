@@ -1,9 +1,9 @@
 /* The passes keep the meaning: random blocks are run before and after by an evaluator of the IR that knows no hardware.
  *
- * Flags are modelled as bits that each op derives from its operands in some fixed way; memory as 4 KiB that repeat.  All
+ * Flags are modelled as bits that each op derives from its operands in some fixed way; memory as 4 KiB that repeat. All
  * that a guest could see is folded into a number: each probe (where, with which registers and flags if it faults), each
- * store, each call and exit.  After the flag pass the evaluator spoils EFLAGS wherever an op is said to clobber them, and
- * looks for the guest's flags where the op says they are. */
+ * store, each call and exit.  After the flag pass the evaluator spoils EFLAGS wherever an op is said to clobber them,
+ * and looks for the guest's flags where the op says they are. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -34,8 +34,8 @@ static uint64_t mix(uint64_t x, uint64_t y)
 
 struct machine {
     uint32_t guest[8], temps[IR_MAX_TEMPS];
-    uint8_t flags;        /* what the guest's are */
-    uint8_t eflags, home; /* what the code has there */
+    uint8_t flags;             /* what the guest's are */
+    uint8_t eflags, home;      /* what the code has there */
     uint8_t after[IR_MAX_OPS]; /* flags behind each op */
     uint8_t memory[4096 + 16];
     uint32_t linear; /* of the last probe */
@@ -167,7 +167,7 @@ static uint32_t result_of(struct machine *m, const struct ir_op *op, uint32_t x,
     case IR_BTS:
         return x | 1u << y;
     default: /* something that depends on all that the op reads */
-        return (uint32_t)mix(mix(mix(op->opcode, x), y), mix(count, op->read & IRF_C ? carry : 0));
+        return (uint32_t)mix(mix(mix(op->opcode, x), y), mix(count, ir_op_table[op->opcode].read & IRF_C ? carry : 0));
     }
 }
 
@@ -175,16 +175,19 @@ static void set_flags(struct machine *m, const struct ir_op *op, uint32_t x, uin
 {
     unsigned count = load(m, ir_is_double_shift(op) ? op->b : op->a, 1) & 31;
     uint32_t second = ir_is_shift(op) && !ir_is_double_shift(op) ? count : y;
-    if (!op->written || (ir_is_shift(op) && count == 0))
+    uint8_t written = op->written;
+    if (!written || (ir_is_shift(op) && count == 0))
         return;
+    if (ir_is_shift(op) && count == 1) /* OF may be kept for other counts only */
+        written |= ir_op_table[op->opcode].written & IRF_O;
     uint64_t hash = mix(mix(mix(op->opcode * 8u + op->width, x), second), op->b.kind ? load(m, op->b, 4) & 31 : 0);
     if (op->opcode == IR_ADC || op->opcode == IR_SBB || op->opcode == IR_CMC || op->opcode == IR_RCL ||
         op->opcode == IR_RCR)
         hash = mix(hash, m->flags & IRF_C);
     if (op->opcode == IR_SAHF)
         hash = mix(1, m->guest[0] >> 8 & 0xff);
-    m->flags = (uint8_t)((m->flags & ~op->written) | (hash >> 8 & op->written));
-    m->eflags = (uint8_t)((m->eflags & ~op->written) | (hash >> 8 & op->written));
+    m->flags = (uint8_t)((m->flags & ~written) | (hash >> 8 & written));
+    m->eflags = (uint8_t)((m->eflags & ~written) | (hash >> 8 & written));
 }
 
 static void call(struct machine *m, const struct ir_op *op)

@@ -101,12 +101,11 @@ static void assert_same_op(const struct ir_op *x, const struct ir_op *y, unsigne
 {
     const char *name = ir_op_table[x->opcode].name;
     bool same = x->opcode == y->opcode && x->width == y->width && x->narrow == y->narrow &&
-                x->condition == y->condition && x->lock == y->lock && x->segment == y->segment &&
-                x->size == y->size && x->access == y->access && x->loop == y->loop && x->link == y->link &&
-                x->vector == y->vector && x->insn == y->insn && x->recipe == y->recipe && x->place == y->place &&
-                ir_same(x->dst, y->dst) && ir_same(x->a, y->a) && ir_same(x->b, y->b) &&
-                ir_same(x->address.base, y->address.base) && ir_same(x->address.index, y->address.index) &&
-                x->address.displacement == y->address.displacement &&
+                x->condition == y->condition && x->lock == y->lock && x->segment == y->segment && x->size == y->size &&
+                x->access == y->access && x->loop == y->loop && x->link == y->link && x->vector == y->vector &&
+                x->insn == y->insn && x->recipe == y->recipe && x->place == y->place && ir_same(x->dst, y->dst) &&
+                ir_same(x->a, y->a) && ir_same(x->b, y->b) && ir_same(x->address.base, y->address.base) &&
+                ir_same(x->address.index, y->address.index) && x->address.displacement == y->address.displacement &&
                 (x->address.index.kind == IR_VALUE_NONE || x->address.scale == y->address.scale);
     if (!same)
         fail_msg("op %u (%s) came back differently", index, name);
@@ -188,8 +187,8 @@ static void test_ops_that_recipes_name_show_their_number(void **state)
 {
     struct ir_block *block = malloc(sizeof *block);
     char message[256];
-    assert_true(ir_parse(block, "block\n0 0 x\n cmp.4 eax, 5\n probe.4 r [ebx] {recipe 0}\n exit 0", message,
-                         sizeof message));
+    assert_true(
+        ir_parse(block, "block\n0 0 x\n cmp.4 eax, 5\n probe.4 r [ebx] {recipe 0}\n exit 0", message, sizeof message));
     assert_int_equal(block->ops[1].recipe, 0);
     char *text = print(block);
     assert_non_null(strstr(text, "cmp.4 eax, 5 ; op 0\n"));
@@ -296,10 +295,53 @@ static uint32_t next_random(uint64_t *random)
 static void test_noise(void **state)
 {
     static const char *const pieces[] = {
-        "block ", "eip=", "mode=1 ", "count=1", "\n", "0 00001000 nop", "\n", "1 0+3/4 x", "link 0 forward 0", " ", ".4",
-        ".2", ".1", ".8", ", ", "[", "]", "eax", "ax", "al", "ah", "t0", "t1", "t255", "t999", "m", "5", "-0x80", "*4",
-        "+", "-", "r", "w", "rw", "ds.4", ".nz", "{recipe 0}", "{place eflags}", "{", "}", ";", "lock ", "\t", "leaves",
-        "count", "4294967296", "\r\n",
+        "block ",
+        "eip=",
+        "mode=1 ",
+        "count=1",
+        "\n",
+        "0 00001000 nop",
+        "\n",
+        "1 0+3/4 x",
+        "link 0 forward 0",
+        " ",
+        ".4",
+        ".2",
+        ".1",
+        ".8",
+        ", ",
+        "[",
+        "]",
+        "eax",
+        "ax",
+        "al",
+        "ah",
+        "t0",
+        "t1",
+        "t255",
+        "t999",
+        "m",
+        "5",
+        "-0x80",
+        "*4",
+        "+",
+        "-",
+        "r",
+        "w",
+        "rw",
+        "ds.4",
+        ".nz",
+        "{recipe 0}",
+        "{place eflags}",
+        "{",
+        "}",
+        ";",
+        "lock ",
+        "\t",
+        "leaves",
+        "count",
+        "4294967296",
+        "\r\n",
     };
     struct ir_block *block = malloc(sizeof *block);
     uint64_t random = 7;

@@ -238,9 +238,12 @@ static void test_flags(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_operands), cmocka_unit_test(test_fields),
-        cmocka_unit_test(test_block),    cmocka_unit_test(test_probed_operand),
-        cmocka_unit_test(test_faults_before_changes), cmocka_unit_test(test_flags),
+        cmocka_unit_test(test_operands),
+        cmocka_unit_test(test_fields),
+        cmocka_unit_test(test_block),
+        cmocka_unit_test(test_probed_operand),
+        cmocka_unit_test(test_faults_before_changes),
+        cmocka_unit_test(test_flags),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -31,7 +31,8 @@ static uint32_t good_target(struct block_plan *b, unsigned size, bool written, u
         target = ARENA_DATA + 0x1000 - random_below(r, size + 1);
         break;
     case 1:
-        target = (selector == SELECTOR_LDT(LDT_ODD) ? ARENA_DATA + 0x800 : ARENA_DATA + 0xf000) + random_below(r, 0xe00);
+        target =
+            (selector == SELECTOR_LDT(LDT_ODD) ? ARENA_DATA + 0x800 : ARENA_DATA + 0xf000) + random_below(r, 0xe00);
         break;
     case 2: /* the read-only page; the code's own pages, but not its bytes */
         if (!written)
@@ -150,10 +151,11 @@ static unsigned registers_written(const struct candidate *c)
 /* Where flags and partial registers live. */
 static uint16_t common_row(struct random *r)
 {
-    static const uint16_t rows[] = {ROW_ADD, ROW_OR,  ROW_ADC, ROW_SBB, ROW_AND, ROW_SUB,   ROW_XOR,   ROW_CMP,  ROW_TEST,
-                                    ROW_MOV, ROW_MOV, ROW_INC, ROW_DEC, ROW_NEG, ROW_NOT,   ROW_SHL,   ROW_SHR,  ROW_SAR,
-                                    ROW_ROL, ROW_ROR, ROW_RCL, ROW_RCR, ROW_LEA, ROW_MOVZX, ROW_MOVSX, ROW_XCHG, ROW_PUSH,
-                                    ROW_POP, ROW_IMUL, ROW_MUL, ROW_SHLD, ROW_SHRD, ROW_LAHF, ROW_SAHF, ROW_XADD, ROW_BSWAP};
+    static const uint16_t rows[] = {ROW_ADD,   ROW_OR,   ROW_ADC,  ROW_SBB,  ROW_AND,  ROW_SUB, ROW_XOR,  ROW_CMP,
+                                    ROW_TEST,  ROW_MOV,  ROW_MOV,  ROW_INC,  ROW_DEC,  ROW_NEG, ROW_NOT,  ROW_SHL,
+                                    ROW_SHR,   ROW_SAR,  ROW_ROL,  ROW_ROR,  ROW_RCL,  ROW_RCR, ROW_LEA,  ROW_MOVZX,
+                                    ROW_MOVSX, ROW_XCHG, ROW_PUSH, ROW_POP,  ROW_IMUL, ROW_MUL, ROW_SHLD, ROW_SHRD,
+                                    ROW_LAHF,  ROW_SAHF, ROW_XADD, ROW_BSWAP};
 
     return rows[random_below(r, ARRAY_SIZE(rows))];
 }
@@ -170,6 +172,7 @@ static unsigned welcome(const struct block_plan *b, uint16_t row)
     case ROW_FXSAVE:
     case ROW_IRET:
     case ROW_IRETD:
+    case ROW_LSL: /* of Linux's per-CPU segment; only with the selector in sight is it known not to be */
         return 0;
     case ROW_FRSTOR:
     case ROW_FLDENV:
@@ -210,7 +213,8 @@ static const struct operand *memory_operand(const struct candidate *c)
 static bool writes_memory(const struct candidate *c)
 {
     for (unsigned i = 0; i < c->z.operand_count; i++)
-        if (c->operands[i].type == ZYDIS_OPERAND_TYPE_MEMORY && c->operands[i].visibility != ZYDIS_OPERAND_VISIBILITY_HIDDEN &&
+        if (c->operands[i].type == ZYDIS_OPERAND_TYPE_MEMORY &&
+            c->operands[i].visibility != ZYDIS_OPERAND_VISIBILITY_HIDDEN &&
             (c->operands[i].actions & ZYDIS_OPERAND_ACTION_MASK_WRITE))
             return true;
     return false;
@@ -324,8 +328,8 @@ static bool aim_candidate(struct block_plan *b, struct candidate *c, struct piec
     if (o->segment == ORACLE_CS ? !random_percent(r, written ? 3 : 30)
                                 : !block_reaches_data(selector, wide) && !random_percent(r, 5))
         return false;
-    if ((row == ROW_BT || row == ROW_BTS || row == ROW_BTR || row == ROW_BTC) && c->insn.operands[1].kind == OPERAND_GPR &&
-        !random_percent(r, 20))
+    if ((row == ROW_BT || row == ROW_BTS || row == ROW_BTR || row == ROW_BTC) &&
+        c->insn.operands[1].kind == OPERAND_GPR && !random_percent(r, 20))
         return false;
     /* Into code: only where it cannot become something that is never run. */
     if (written && selector == SELECTOR_USER_DATA && wide && b->victim_count && o->size && o->size <= 4 &&

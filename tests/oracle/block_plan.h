@@ -51,8 +51,8 @@ struct block_plan {
     uint8_t counter;     /* ECX or EDX: of loops */
     uint8_t reserved;    /* all of these and ESP, one bit each */
     bool code32, integer_only;
-    bool no_stack;       /* in a function, whose return address must stay */
-    bool in_loop;        /* the counter is in use; in functions it may be */
+    bool no_stack;               /* in a function, whose return address must stay */
+    bool in_loop;                /* the counter is in use; in functions it may be */
     uint32_t slots[BLOCK_SLOTS]; /* linear addresses that are used often */
     struct victim victims[BLOCK_VICTIMS];
     unsigned victim_count;
@@ -65,6 +65,12 @@ struct block_plan {
 struct piece *block_add(struct block_plan *b, const void *code, unsigned length);
 /* Any instruction of the table that does not leave the block or the plan; memory operands are aimed. */
 bool block_add_random(struct block_plan *b);
+/* A store into the block, and what it stores into. */
+void block_add_self_modification(struct block_plan *b);
+/* Of the code's natural immediates, in bytes. */
+unsigned block_immediate_size(const struct block_plan *b);
+/* One that may be written. */
+unsigned block_free_register(struct block_plan *b);
 /* Where an access of SIZE bytes goes. The next one counted; if it is the one to fault, to where it will. OFFSET: a
  * segment-relative address is wanted, for SELECTOR, of at most 16 bits unless WIDE. */
 uint32_t block_choose_target(struct block_plan *b, unsigned size, bool written, uint16_t selector, bool wide);

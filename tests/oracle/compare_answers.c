@@ -41,8 +41,8 @@ static uint32_t difference(const uint8_t *a, const uint8_t *b, uint32_t *first)
     return end - *first;
 }
 
-bool compare_explains_answer(const struct test_case *c, const struct oracle_output *host, const struct oracle_output *engine,
-                             struct oracle_output *explained)
+bool compare_explains_answer(const struct test_case *c, const struct oracle_output *host,
+                             const struct oracle_output *engine, struct oracle_output *explained)
 {
     static _Thread_local uint8_t a[ARENA_SIZE_BYTES], b[ARENA_SIZE_BYTES];
     unsigned n = 0, registers = 0;
@@ -50,7 +50,8 @@ bool compare_explains_answer(const struct test_case *c, const struct oracle_outp
 
     while (n < ARRAY_SIZE(answers) && answers[n].row != c->row)
         n++;
-    if (n == ARRAY_SIZE(answers) || c->block || host->line_count > ORACLE_MAX_LINES || engine->line_count > ORACLE_MAX_LINES)
+    if (n == ARRAY_SIZE(answers) || c->block || host->line_count > ORACLE_MAX_LINES ||
+        engine->line_count > ORACLE_MAX_LINES)
         return false;
     *explained = *host;
     for (unsigned i = 0; i < 8; i++) {

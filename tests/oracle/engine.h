@@ -11,15 +11,15 @@
 
 struct test_case {
     struct oracle_input input;
-    uint64_t base;  /* seed of the memory pattern; 0: all zero */
-    uint64_t seed;  /* the generator's, for reports */
-    uint16_t row;   /* instruction table row the case was made for; ROW_NONE: arbitrary bytes */
-    uint8_t mode;   /* index for coverage: 0 32-bit, 1 16-bit */
+    uint64_t base; /* seed of the memory pattern; 0: all zero */
+    uint64_t seed; /* the generator's, for reports */
+    uint16_t row;  /* instruction table row the case was made for; ROW_NONE: arbitrary bytes */
+    uint8_t mode;  /* index for coverage: 0 32-bit, 1 16-bit */
     uint8_t operand_size;
-    uint8_t kind;   /* the program's own */
-    bool block;     /* more than one instruction */
-    bool trap;      /* ends by INT3, not by the far jump */
-    uint16_t body;  /* code bytes without the terminator */
+    uint8_t kind;  /* the program's own */
+    bool block;    /* more than one instruction */
+    bool trap;     /* ends by INT3, not by the far jump */
+    uint16_t body; /* code bytes without the terminator */
     /* Lines of text only: the vendor whose processors do so, and what else the host must have (host_features.h). */
     uint8_t vendor;
     uint32_t host_features;
@@ -49,8 +49,8 @@ struct engine *engine_create_host(const char *helper_path);
 /* EPILOGUE: of the host engine. BUDGET: instructions until a case counts as hung. */
 struct engine *engine_create_interp(uint32_t epilogue, int64_t budget);
 
-/* After ENGINE has run C: where the processor has to be stopped to be comparable. To be called before the processor runs a
- * case whose input has a boundary. */
+/* After ENGINE has run C: where the processor has to be stopped to be comparable. To be called before the processor
+ * runs a case whose input has a boundary. */
 void engine_settle(const struct engine *engine, struct test_case *c, const struct oracle_output *output);
 
 /* Starts the processor's side afresh, for the confirmation of a disagreement. */

@@ -71,8 +71,8 @@ enum exclusion generator_check(const struct generator *generator, const uint8_t 
                                uint32_t eip, struct decoded_instruction *insn, enum decode_status *status)
 {
     ZydisDecodedInstruction z;
-    bool known = ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(code32 ? &generator->full32 : &generator->full16, NULL, code,
-                                                            length < 15 ? length : 15, &z));
+    bool known = ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(code32 ? &generator->full32 : &generator->full16, NULL,
+                                                            code, length < 15 ? length : 15, &z));
 
     *status = decode_instruction(&generator->decoder, code, length, eip, code32, false, insn);
     if (known && is_newer(&z))
@@ -103,7 +103,17 @@ static void add_template(struct template_list *list, struct template t)
 static bool is_prefix(uint8_t byte)
 {
     switch (byte) {
-    case 0x26: case 0x2e: case 0x36: case 0x3e: case 0x64: case 0x65: case 0x66: case 0x67: case 0xf0: case 0xf2: case 0xf3:
+    case 0x26:
+    case 0x2e:
+    case 0x36:
+    case 0x3e:
+    case 0x64:
+    case 0x65:
+    case 0x66:
+    case 0x67:
+    case 0xf0:
+    case 0xf2:
+    case 0xf3:
         return true;
     default:
         return false;
@@ -133,12 +143,13 @@ static void enumerate(struct generator *g, enum oracle_mode mode)
                         code[n++] = 0x0f;
                     code[n++] = (uint8_t)opcode;
                     code[n] = (uint8_t)modrm;
-                    enum exclusion why =
-                        generator_check(g, code, 15, mode == ORACLE_MODE32, 0x1000, &insn, &status);
-                    if (status != DECODE_OK || (why && why != EXCLUDED_SYSTEM_CALL && why != EXCLUDED_EMULATED) || insn.row == ROW_NONE)
+                    enum exclusion why = generator_check(g, code, 15, mode == ORACLE_MODE32, 0x1000, &insn, &status);
+                    if (status != DECODE_OK || (why && why != EXCLUDED_SYSTEM_CALL && why != EXCLUDED_EMULATED) ||
+                        insn.row == ROW_NONE)
                         continue;
                     struct template t = {prefixes[p], (uint8_t)map, (uint8_t)opcode, (uint8_t)modrm};
-                    add_template(insn.has_modrm && modrm < 0xc0 ? &g->memory[mode][insn.row] : &g->other[mode][insn.row], t);
+                    add_template(
+                        insn.has_modrm && modrm < 0xc0 ? &g->memory[mode][insn.row] : &g->other[mode][insn.row], t);
                     if (!insn.has_modrm)
                         break;
                 }
@@ -155,9 +166,9 @@ struct generator *generator_create(const struct cpu_model *model)
     ZydisDecoderInit(&g->full16, ZYDIS_MACHINE_MODE_LEGACY_16, ZYDIS_STACK_WIDTH_16);
     ZydisDecoderInit(&g->full32, ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32);
     /* Hint NOPs stay what they are. */
-    static const ZydisDecoderMode off[] = {ZYDIS_DECODER_MODE_MPX, ZYDIS_DECODER_MODE_CET, ZYDIS_DECODER_MODE_CLDEMOTE,
-                                           ZYDIS_DECODER_MODE_WBNOINVD, ZYDIS_DECODER_MODE_KNC,
-                                           ZYDIS_DECODER_MODE_LZCNT, ZYDIS_DECODER_MODE_TZCNT};
+    static const ZydisDecoderMode off[] = {
+        ZYDIS_DECODER_MODE_MPX, ZYDIS_DECODER_MODE_CET,   ZYDIS_DECODER_MODE_CLDEMOTE, ZYDIS_DECODER_MODE_WBNOINVD,
+        ZYDIS_DECODER_MODE_KNC, ZYDIS_DECODER_MODE_LZCNT, ZYDIS_DECODER_MODE_TZCNT};
     for (size_t i = 0; i < ARRAY_SIZE(off); i++) {
         ZydisDecoderEnableMode(&g->full16, off[i], ZYAN_FALSE);
         ZydisDecoderEnableMode(&g->full32, off[i], ZYAN_FALSE);
@@ -185,7 +196,8 @@ void generator_enable_row(struct generator *g, uint16_t row, bool enabled)
     g->enabled[row] = enabled;
     g->row_count = 0;
     for (uint16_t r = 1; r < ROW_COUNT; r++)
-        if (g->enabled[r] && (generator_template_count(g, r, ORACLE_MODE32) || generator_template_count(g, r, ORACLE_MODE16)))
+        if (g->enabled[r] &&
+            (generator_template_count(g, r, ORACLE_MODE32) || generator_template_count(g, r, ORACLE_MODE16)))
             g->rows[g->row_count++] = r;
 }
 
@@ -389,6 +401,8 @@ void generator_make(struct generator *g, uint64_t seed, uint64_t base, uint16_t 
         if (!wanted)
             wanted = g->rows[random_below(r, g->row_count)];
         if (!generator_template_count(g, wanted, m->mode))
+            continue;
+        if (wanted == ROW_LSL && instructions > 1 && !row) /* see block_operand.c */
             continue;
         if (arbitrary)
             put_arbitrary_bytes(m, code);

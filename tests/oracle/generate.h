@@ -13,7 +13,8 @@ enum oracle_mode { ORACLE_MODE32, ORACLE_MODE16, ORACLE_MODES };
 /* Why an instruction is not run. */
 enum exclusion {
     EXCLUDED_NOT,
-    EXCLUDED_EMULATED,  /* Linux or the hypervisor answers in the processor's place: CPUID, UMIP instructions, RDTSC's value */
+    EXCLUDED_EMULATED, /* Linux or the hypervisor answers in the processor's place: CPUID, UMIP instructions, RDTSC's
+                          value */
     EXCLUDED_SYSTEM_CALL,
     EXCLUDED_NEWER,     /* the processor knows it, the model does not */
     EXCLUDED_LONG_MODE, /* compatibility mode differs from protected mode */
@@ -41,8 +42,8 @@ void generator_make(struct generator *generator, uint64_t seed, uint64_t base, u
 /* Like it, a block made to a plan: loops, calls, jumps that come back, operands in mapped memory, stores into the block
  * itself. FAULT_AT: 0, or 1 to out->accesses as the same seed has it without: which access faults. BOUNDARY: as in
  * struct oracle_input. */
-void generator_make_block(struct generator *generator, uint64_t seed, uint64_t base, unsigned instructions, unsigned fault_at,
-                          uint32_t boundary, uint32_t epilogue, struct test_case *out);
+void generator_make_block(struct generator *generator, uint64_t seed, uint64_t base, unsigned instructions,
+                          unsigned fault_at, uint32_t boundary, uint32_t epilogue, struct test_case *out);
 
 /* Whether the instruction at CODE may be run on the processor. */
 enum exclusion generator_check(const struct generator *generator, const uint8_t *code, size_t length, bool code32,

@@ -1,5 +1,6 @@
-/* See generate.h and block_plan.h. A block is a tree: sequences hold instructions, forward jumps within the sequence, loops,
- * calls and stores into the block's own code. Places are known, and so branches filled in, when all pieces are there. */
+/* See generate.h and block_plan.h. A block is a tree: sequences hold instructions, forward jumps within the sequence,
+ * loops, calls and stores into the block's own code. Places are known, and so branches filled in, when all pieces are
+ * there. */
 #include "block_plan.h"
 
 #include <string.h>
@@ -36,7 +37,7 @@ static bool has_room(const struct block_plan *b)
            b->bytes + 64 + FUNCTION_ROOM * (b->functions + 1) < ORACLE_MAX_CODE - 16;
 }
 
-static unsigned immediate_size(const struct block_plan *b)
+unsigned block_immediate_size(const struct block_plan *b)
 {
     return b->code32 ? 4 : 2;
 }
@@ -45,7 +46,7 @@ static unsigned immediate_size(const struct block_plan *b)
 static struct piece *add_load(struct block_plan *b, unsigned reg, uint32_t value, bool whole)
 {
     uint8_t code[8];
-    unsigned n = 0, size = whole ? 4 : immediate_size(b);
+    unsigned n = 0, size = whole ? 4 : block_immediate_size(b);
 
     if (whole && !b->code32)
         code[n++] = 0x66;
@@ -54,7 +55,7 @@ static struct piece *add_load(struct block_plan *b, unsigned reg, uint32_t value
     return block_add(b, code, n + size);
 }
 
-static unsigned free_register(struct block_plan *b)
+unsigned block_free_register(struct block_plan *b)
 {
     unsigned reg;
 
@@ -80,7 +81,7 @@ static struct piece *add_relative(struct block_plan *b, uint8_t opcode)
 /* A short jump or Jcc becomes a near one. */
 static void widen(struct block_plan *b, struct piece *p)
 {
-    unsigned size = immediate_size(b), n = 0;
+    unsigned size = block_immediate_size(b), n = 0;
 
     b->bytes -= p->length;
     if (!b->code32 && random_percent(&b->m->random, 20)) {
@@ -124,27 +125,27 @@ static struct piece *add_forward(struct block_plan *b)
         p = add_relative(b, 0xeb);
         break;
     case 3: { /* MOV, JMP register */
-        reg = free_register(b);
+        reg = block_free_register(b);
         p = add_load(b, reg, 0, false);
         uint8_t jump[2] = {0xff, (uint8_t)(0xe0 | reg)};
         if (!p || !block_add(b, jump, 2))
             return NULL;
         p->kind = FIELD_EIP;
         p->field = 1;
-        p->field_size = (uint8_t)immediate_size(b);
+        p->field_size = (uint8_t)block_immediate_size(b);
         return p;
     }
     case 4: { /* PUSH, RET */
         if (b->no_stack)
             goto conditional;
         uint8_t push[5] = {0x68}, ret = 0xc3;
-        p = block_add(b, push, 1 + immediate_size(b));
+        p = block_add(b, push, 1 + block_immediate_size(b));
         if (!p || !block_add(b, &ret, 1))
             return NULL;
         b->stack_accesses += 2;
         p->kind = FIELD_EIP;
         p->field = 1;
-        p->field_size = (uint8_t)immediate_size(b);
+        p->field_size = (uint8_t)block_immediate_size(b);
         return p;
     }
     default:
@@ -160,13 +161,13 @@ static struct piece *add_forward(struct block_plan *b)
 static void add_call(struct block_plan *b)
 {
     struct random *r = &b->m->random;
-    unsigned size = immediate_size(b), which = random_below(r, 2);
+    unsigned size = block_immediate_size(b), which = random_below(r, 2);
     struct piece *p;
 
     if (b->functions < 2)
         which = b->functions++;
     if (random_percent(r, 30)) {
-        unsigned reg = free_register(b);
+        unsigned reg = block_free_register(b);
         uint8_t call[2] = {0xff, (uint8_t)(0xd0 | reg)};
 
         p = add_load(b, reg, 0, false);
@@ -238,7 +239,8 @@ static void add_loop(struct block_plan *b)
         else if (p)
             p->to = top;
     } else {
-        uint8_t dec[3] = {(uint8_t)(0x48 + c)}, sub[3] = {0x83, (uint8_t)(0xe8 + c), 1}, add[3] = {0x83, (uint8_t)(0xc0 + c), 0xff};
+        uint8_t dec[3] = {(uint8_t)(0x48 + c)}, sub[3] = {0x83, (uint8_t)(0xe8 + c), 1},
+                add[3] = {0x83, (uint8_t)(0xc0 + c), 0xff};
 
         block_add(b, form < 4 ? dec : form == 4 ? sub : add, form < 4 ? 1 : 3);
         p = add_relative(b, 0x75);
@@ -249,169 +251,6 @@ static void add_loop(struct block_plan *b)
         }
     }
     b->steps += (b->steps - before) * (rounds - 1);
-}
-
-/* ---- stores into the block ---- */
-
-/* An instruction whose immediate may become anything. */
-static void add_victim(struct block_plan *b)
-{
-    struct random *r = &b->m->random;
-    unsigned reg = free_register(b), size = immediate_size(b), n = 0, at;
-    uint32_t value = state_edge32(r);
-    uint8_t code[8];
-
-    if (b->victim_count >= BLOCK_VICTIMS)
-        return;
-    if (random_percent(r, 20)) {
-        code[n++] = 0x66;
-        size = 6 - size;
-    }
-    switch (random_below(r, 4)) {
-    case 0:
-        code[n++] = (uint8_t)(0xb8 + reg);
-        break;
-    case 1: /* group 1 with EAX */
-        code[n++] = (uint8_t)(0x05 | random_below(r, 8) << 3);
-        break;
-    case 2:
-        code[n++] = 0x81;
-        code[n++] = (uint8_t)(0xc0 | random_below(r, 8) << 3 | reg);
-        break;
-    default: /* one byte; AL, CL, DL, BL may be reserved */
-        code[n++] = 0x80;
-        code[n++] = (uint8_t)(0xc0 | random_below(r, 8) << 3);
-        size = 1;
-        break;
-    }
-    at = n;
-    memcpy(code + n, &value, size);
-    if (block_add(b, code, n + size))
-        b->victims[b->victim_count++] = (struct victim){(int16_t)(b->count - 1), (uint8_t)at, (uint8_t)size};
-}
-
-/* Segment override for flat memory, 0 for DS, -1: there is none. */
-static int flat_prefix(const struct block_plan *b)
-{
-    static const uint8_t prefixes[] = {0x26, 0x2e, 0x36, 0, 0x64, 0x65};
-
-    for (unsigned i = 3; i < 9; i++)
-        if (i % 6 != ORACLE_CS && b->registers->segment[i % 6] == SELECTOR_USER_DATA)
-            return prefixes[i % 6];
-    return -1;
-}
-
-/* A store to byte WITHIN of piece TO: [disp32] in 32-bit addressing. OPERATION has opcode and ModRM.reg, TAIL immediates. */
-static void add_store_to(struct block_plan *b, const uint8_t *opcode, unsigned opcode_length, uint8_t reg, int16_t to,
-                         unsigned within, const void *tail, unsigned tail_length)
-{
-    struct random *r = &b->m->random;
-    int prefix = flat_prefix(b);
-    bool based = random_percent(r, 40);
-    uint8_t code[16];
-    unsigned n = 0;
-
-    if (!b->code32)
-        code[n++] = 0x67;
-    if (prefix > 0)
-        code[n++] = (uint8_t)prefix;
-    else if (b->base == GPR_BP && based)
-        code[n++] = 0x3e;
-    memcpy(code + n, opcode, opcode_length);
-    n += opcode_length;
-    code[n++] = (uint8_t)(reg << 3 | (based ? 0x80 | b->base : 5));
-    unsigned field = n;
-    memset(code + n, 0, 4);
-    n += 4;
-    memcpy(code + n, tail, tail_length);
-    struct piece *p = block_add(b, code, n + tail_length);
-    if (!p)
-        return;
-    p->kind = FIELD_LINEAR;
-    p->field = (uint8_t)field;
-    p->field_size = 4;
-    p->to = to;
-    p->within = (uint8_t)within;
-    p->bias = based ? (uint32_t)b->registers->gpr[b->base] : 0;
-}
-
-static void add_store(struct block_plan *b, int16_t to, unsigned at, unsigned size)
-{
-    static const uint8_t byte_operations[][3] = {
-        /* opcode, ModRM.reg, immediate follows */
-        {0xc6, 0, 1}, {0x88, 0, 0}, {0x80, 0, 1}, {0x80, 6, 1}, {0xfe, 0, 0}, {0xf6, 2, 0}, {0x86, 0, 0}, {0x08, 4, 0}, {0xc0, 0, 1},
-    };
-    static const uint8_t wide_operations[][3] = {
-        {0xc7, 0, 2}, {0x89, 0, 0}, {0x81, 0, 2}, {0x83, 5, 1}, {0xff, 1, 0}, {0xf7, 3, 0}, {0x87, 0, 0}, {0x01, 0, 0}, {0xc1, 1, 1},
-    };
-    struct random *r = &b->m->random;
-    bool byte = size == 1 || random_percent(r, 40);
-    const uint8_t *o = byte ? byte_operations[random_below(r, 9)] : wide_operations[random_below(r, 9)];
-    uint8_t opcode[2] = {o[0]};
-    unsigned n = 1, width = immediate_size(b);
-    uint32_t value = random_percent(r, 50) ? state_edge32(r) : (uint32_t)random_next(r);
-
-    if (!byte && size != width) {
-        opcode[0] = 0x66;
-        opcode[1] = o[0];
-        n = 2;
-        width = size;
-    }
-    add_store_to(b, opcode, n, o[1], to, byte ? at + random_below(r, size) : at, &value,
-                 o[2] == 1 ? 1 : o[2] == 2 ? width : 0);
-}
-
-static void add_self_modification(struct block_plan *b)
-{
-    struct random *r = &b->m->random;
-
-    if (flat_prefix(b) < 0)
-        return;
-    if (random_percent(r, 25)) { /* another opcode, one or two instructions further on or right behind */
-        unsigned reg = free_register(b), between = random_below(r, 3);
-        uint8_t before = (uint8_t)((random_percent(r, 50) ? 0x40 : 0x48) | reg), move = 0xc6;
-        uint8_t after = random_percent(r, 30) ? 0x90 : random_percent(r, 50) ? (uint8_t)(before ^ 8) : 0xf8 /* CLC */;
-        unsigned store = b->count;
-
-        add_store_to(b, &move, 1, 0, PIECE_NONE, 0, &after, 1);
-        for (unsigned i = 0; i < between; i++)
-            block_add_random(b);
-        if (store < b->count) {
-            b->pieces[store].to = (int16_t)b->count;
-            block_add(b, &before, 1);
-        }
-        return;
-    }
-    if (!b->victim_count || random_percent(r, 50)) {
-        unsigned known = b->victim_count;
-
-        if (random_percent(r, 30)) { /* behind the victim: seen by the next round, if any */
-            add_victim(b);
-            if (b->victim_count > known)
-                add_store(b, b->victims[known].piece, b->victims[known].at, b->victims[known].size);
-            return;
-        }
-        /* In front of it. The victim's shape is needed first: make it, and put the store before it. */
-        if (b->count + 1 >= BLOCK_PIECES)
-            return;
-        unsigned place = b->count;
-        add_victim(b);
-        if (b->victim_count == known)
-            return;
-        struct victim *v = &b->victims[known];
-        add_store(b, v->piece, v->at, v->size);
-        if (b->count == place + 2) {
-            struct piece victim = b->pieces[place];
-
-            b->pieces[place] = b->pieces[place + 1];
-            b->pieces[place + 1] = victim;
-            b->pieces[place].to = (int16_t)(place + 1);
-            v->piece = (int16_t)(place + 1);
-        }
-        return;
-    }
-    const struct victim *v = &b->victims[random_below(r, b->victim_count)];
-    add_store(b, v->piece, v->at, v->size);
 }
 
 /* ---- strings ---- */
@@ -434,7 +273,9 @@ static void add_string(struct block_plan *b)
         add_load(b, GPR_SI, block_choose_target(b, span, false, ds, b->code32) - segment_base(ds), true);
     if (destination)
         add_load(b, GPR_DI,
-                 block_choose_target(b, span, opcode < 0xa6 || (opcode & 0xfe) == 0xaa, es, b->code32) - segment_base(es), true);
+                 block_choose_target(b, span, opcode < 0xa6 || (opcode & 0xfe) == 0xaa, es, b->code32) -
+                     segment_base(es),
+                 true);
     if (repeat) {
         add_load(b, GPR_CX, count, false);
         code[n++] = random_percent(r, 30) ? 0xf2 : 0xf3;
@@ -459,7 +300,7 @@ static void add_item(struct block_plan *b, bool may_nest)
     else if (what < 12 && !b->no_stack)
         add_call(b);
     else if (what < 19)
-        add_self_modification(b);
+        block_add_self_modification(b);
     else if (what < 24)
         add_string(b);
     else
@@ -587,7 +428,8 @@ static void choose_plan_state(struct block_plan *b)
         b->slots[i] = (ARENA_DATA + 0x10 + random_below(r, 0x1e00)) & ~7u;
 }
 
-/* ESP where there is room, or so that access NUMBER of the stack's is the first to fault (as long as they go one way). */
+/* ESP where there is room, or so that access NUMBER of the stack's is the first to fault (as long as they go one way).
+ */
 static void choose_stack(struct block_plan *b, unsigned number)
 {
     struct random *r = number ? &b->fault_random : &b->m->random;
@@ -630,15 +472,19 @@ static uint32_t choose_block_place(struct random *r, uint16_t cs, unsigned lengt
     switch (random_below(r, 20)) {
     case 0:
         return chosen;
-    case 1: case 2: case 3: case 4:
+    case 1:
+    case 2:
+    case 3:
+    case 4:
         if (cs != SELECTOR_LDT(LDT_CODE16_SHORT) && cs != SELECTOR_LDT(LDT_CODE32_SHORT))
             return ARENA_PAGE - random_below(r, length);
         break;
     default:
         break;
     }
-    return cs == SELECTOR_LDT(LDT_CODE16_SHORT) || cs == SELECTOR_LDT(LDT_CODE32_SHORT) ? offset % (0xf00 - ORACLE_MAX_CODE) + 0x13
-                                                                                      : offset;
+    return cs == SELECTOR_LDT(LDT_CODE16_SHORT) || cs == SELECTOR_LDT(LDT_CODE32_SHORT)
+               ? offset % (0xf00 - ORACLE_MAX_CODE) + 0x13
+               : offset;
 }
 
 void generator_make_block(struct generator *g, uint64_t seed, uint64_t base, unsigned instructions, unsigned fault_at,
@@ -647,7 +493,10 @@ void generator_make_block(struct generator *g, uint64_t seed, uint64_t base, uns
     struct making making = {.g = g, .random = {seed}, .in = &out->input}, *m = &making;
     struct random *r = &m->random;
     struct oracle_input *in = &out->input;
-    struct block_plan plan = {.m = m, .registers = &in->registers, .wanted = instructions, .fault_at = fault_at,
+    struct block_plan plan = {.m = m,
+                              .registers = &in->registers,
+                              .wanted = instructions,
+                              .fault_at = fault_at,
                               .fault_random = {seed + fault_at * 0x9e3779b97f4a7c15ull}},
                       *b = &plan;
 

@@ -5,7 +5,8 @@
 #include "generate.h"
 #include "state_values.h"
 
-struct template {
+struct template
+{
     uint8_t prefix; /* 0, 66, F2, F3 */
     uint8_t map;    /* 0: one byte, 1: 0F */
     uint8_t opcode;

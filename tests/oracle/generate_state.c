@@ -5,15 +5,23 @@
 
 void choose_segments(struct making *m)
 {
-    static const uint16_t data[] = {SELECTOR_LDT(LDT_DATA32), SELECTOR_LDT(LDT_DATA16), SELECTOR_LDT(LDT_READ_ONLY),
-                                    SELECTOR_LDT(LDT_DOWN32), SELECTOR_LDT(LDT_DOWN16), SELECTOR_LDT(LDT_ODD),
-                                    SELECTOR_LDT(LDT_PAGES), SELECTOR_LDT(LDT_CODE32), SELECTOR_LDT(LDT_CODE16),
-                                    SELECTOR_LDT(LDT_DOWN_ODD16), 0, SELECTOR_USER_DATA};
-    static const uint16_t stack[] = {SELECTOR_LDT(LDT_DATA32), SELECTOR_LDT(LDT_DATA16), SELECTOR_LDT(LDT_DATA16),
-                                     SELECTOR_LDT(LDT_DOWN32), SELECTOR_LDT(LDT_DOWN16), SELECTOR_LDT(LDT_ODD),
-                                     SELECTOR_LDT(LDT_PAGES), SELECTOR_LDT(LDT_DOWN_ODD16), SELECTOR_USER_DATA};
-    static const uint16_t code32[] = {SELECTOR_LDT(LDT_CODE32), SELECTOR_LDT(LDT_EXECUTE32), SELECTOR_LDT(LDT_CODE32_ODD),
-                                      SELECTOR_LDT(LDT_CODE32_SHORT)};
+    static const uint16_t data[] = {SELECTOR_LDT(LDT_DATA32),
+                                    SELECTOR_LDT(LDT_DATA16),
+                                    SELECTOR_LDT(LDT_READ_ONLY),
+                                    SELECTOR_LDT(LDT_DOWN32),
+                                    SELECTOR_LDT(LDT_DOWN16),
+                                    SELECTOR_LDT(LDT_ODD),
+                                    SELECTOR_LDT(LDT_PAGES),
+                                    SELECTOR_LDT(LDT_CODE32),
+                                    SELECTOR_LDT(LDT_CODE16),
+                                    SELECTOR_LDT(LDT_DOWN_ODD16),
+                                    0,
+                                    SELECTOR_USER_DATA};
+    static const uint16_t stack[] = {SELECTOR_LDT(LDT_DATA32), SELECTOR_LDT(LDT_DATA16),     SELECTOR_LDT(LDT_DATA16),
+                                     SELECTOR_LDT(LDT_DOWN32), SELECTOR_LDT(LDT_DOWN16),     SELECTOR_LDT(LDT_ODD),
+                                     SELECTOR_LDT(LDT_PAGES),  SELECTOR_LDT(LDT_DOWN_ODD16), SELECTOR_USER_DATA};
+    static const uint16_t code32[] = {SELECTOR_LDT(LDT_CODE32), SELECTOR_LDT(LDT_EXECUTE32),
+                                      SELECTOR_LDT(LDT_CODE32_ODD), SELECTOR_LDT(LDT_CODE32_SHORT)};
     static const uint16_t code16[] = {SELECTOR_LDT(LDT_CODE16), SELECTOR_LDT(LDT_CODE16), SELECTOR_LDT(LDT_EXECUTE16),
                                       SELECTOR_LDT(LDT_CODE16_ODD), SELECTOR_LDT(LDT_CODE16_SHORT)};
     struct random *r = &m->random;
@@ -141,11 +149,13 @@ static void plant(struct making *m, const struct decoded_instruction *insn)
         linear = state_operand_offset(insn, &insn->operands[insn->operand_count - 1], regs);
     else
         return;
-    unsigned seg = instruction_table[insn->row].attributes & ATTR_STACK ? (unsigned)ORACLE_SS
-                                                                       : insn->operands[insn->operand_count - 1].segment;
+    unsigned seg = instruction_table[insn->row].attributes & ATTR_STACK
+                       ? (unsigned)ORACLE_SS
+                       : insn->operands[insn->operand_count - 1].segment;
     linear += segment_base(regs->segment[seg]);
     uint32_t offset = oracle_arena_offset(linear);
-    if (offset == UINT32_MAX || offset + ORACLE_PATCH_BYTES > ARENA_SIZE_BYTES || m->in->patch_count >= ORACLE_MAX_PATCHES)
+    if (offset == UINT32_MAX || offset + ORACLE_PATCH_BYTES > ARENA_SIZE_BYTES ||
+        m->in->patch_count >= ORACLE_MAX_PATCHES)
         return;
     if (offset / ARENA_PAGE < ARENA_CODE_PAGES)
         return;
@@ -165,7 +175,8 @@ static void plant(struct making *m, const struct decoded_instruction *insn)
     case ROW_JMP_FAR:
     case ROW_CALL_FAR: {
         uint16_t selector = random_percent(r, 60) ? regs->segment[ORACLE_CS] : state_selector(r);
-        uint32_t flags = (uint32_t)random_next(r) & (FLAG_ARITHMETIC | FLAG_DF | FLAG_AC | FLAG_ID | 0x00ff8000 | FLAG_TF);
+        uint32_t flags =
+            (uint32_t)random_next(r) & (FLAG_ARITHMETIC | FLAG_DF | FLAG_AC | FLAG_ID | 0x00ff8000 | FLAG_TF);
 
         if (random_percent(r, 85))
             flags &= ~FLAG_TF;

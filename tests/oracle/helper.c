@@ -22,13 +22,13 @@
 
 /* What the assembly below exchanges with C; offsets are its. */
 struct exchange {
-    uint32_t gpr[8];    /*  0 */
-    uint32_t eip, cs;   /* 32: far pointer */
-    uint32_t esp, ss;   /* 40: far pointer */
-    uint32_t eflags;    /* 48 */
+    uint32_t gpr[8];         /*  0 */
+    uint32_t eip, cs;        /* 32: far pointer */
+    uint32_t esp, ss;        /* 40: far pointer */
+    uint32_t eflags;         /* 48 */
     uint32_t es, ds, fs, gs; /* 52 56 60 64 */
-    uint32_t saved_esp; /* 68 */
-    uint32_t normal;    /* 72 */
+    uint32_t saved_esp;      /* 68 */
+    uint32_t normal;         /* 72 */
     uint32_t pad[5];
 };
 __attribute__((used, aligned(64))) struct exchange cur;
@@ -43,62 +43,61 @@ void leave_case(void) __attribute__((noreturn));
 void signal_entry(void);
 extern const uint8_t epilogue[], epilogue_end[], harness_begin[], harness_end[];
 
-__asm__(
-    ".text\n"
-    "harness_begin:\n"
-    ".globl _start\n_start:\n"
-    "    movl %esp, %eax\n"
-    "    movl $main_stack+16384, %esp\n"
-    "    xorl %ebp, %ebp\n"
-    "    call helper_main\n"
-    "    ud2\n"
+__asm__(".text\n"
+        "harness_begin:\n"
+        ".globl _start\n_start:\n"
+        "    movl %esp, %eax\n"
+        "    movl $main_stack+16384, %esp\n"
+        "    xorl %ebp, %ebp\n"
+        "    call helper_main\n"
+        "    ud2\n"
 
-    "enter_case:\n"
-    "    movl 4(%esp), %eax\n"
-    "    pushal\n"
-    "    movl %esp, cur+68\n"
-    "    fxrstor (%eax)\n"
-    "    movl cur+52, %eax\n    movl %eax, %es\n"
-    "    movl cur+60, %eax\n    movl %eax, %fs\n"
-    "    movl cur+64, %eax\n    movl %eax, %gs\n"
-    "    movl cur+4, %ecx\n    movl cur+8, %edx\n    movl cur+12, %ebx\n"
-    "    movl cur+20, %ebp\n    movl cur+24, %esi\n    movl cur+28, %edi\n"
-    "    movl cur+0, %eax\n"
-    "    pushl cur+48\n    popfl\n"
-    "    movw %cs:cur+56, %ds\n"
-    "    lssl %cs:cur+40, %esp\n"
-    "    ljmpl *%cs:cur+32\n"
+        "enter_case:\n"
+        "    movl 4(%esp), %eax\n"
+        "    pushal\n"
+        "    movl %esp, cur+68\n"
+        "    fxrstor (%eax)\n"
+        "    movl cur+52, %eax\n    movl %eax, %es\n"
+        "    movl cur+60, %eax\n    movl %eax, %fs\n"
+        "    movl cur+64, %eax\n    movl %eax, %gs\n"
+        "    movl cur+4, %ecx\n    movl cur+8, %edx\n    movl cur+12, %ebx\n"
+        "    movl cur+20, %ebp\n    movl cur+24, %esi\n    movl cur+28, %edi\n"
+        "    movl cur+0, %eax\n"
+        "    pushl cur+48\n    popfl\n"
+        "    movw %cs:cur+56, %ds\n"
+        "    lssl %cs:cur+40, %esp\n"
+        "    ljmpl *%cs:cur+32\n"
 
-    /* GS is the flat data segment, see generate.c; nothing else is known. */
-    "epilogue:\n"
-    "    movl %eax, %gs:res+0\n    movl %ecx, %gs:res+4\n    movl %edx, %gs:res+8\n    movl %ebx, %gs:res+12\n"
-    "    movl %esp, %gs:res+16\n    movl %ebp, %gs:res+20\n    movl %esi, %gs:res+24\n    movl %edi, %gs:res+28\n"
-    "    movl %es, %eax\n    movl %eax, %gs:res+52\n"
-    "    movl %ds, %eax\n    movl %eax, %gs:res+56\n"
-    "    movl %fs, %eax\n    movl %eax, %gs:res+60\n"
-    "    movl %ss, %eax\n    movl %eax, %gs:res+44\n"
-    "    movl $0x2b, %eax\n    movl %eax, %ss\n    movl %gs:cur+68, %esp\n"
-    "    pushfl\n    popl %gs:res+48\n"
-    "    movl %eax, %ds\n    movl %eax, %es\n"
-    "    movl $1, res+72\n"
-    "    fxsave case_fx\n"
-    "leave_case:\n"
-    "    pushl $2\n    popfl\n"
-    "    movl cur+68, %esp\n"
-    "    popal\n"
-    "    ret\n"
-    "epilogue_end:\n"
-    /* A case may have set AC, which C code does not expect. */
-    "signal_entry:\n"
-    "    pushl $2\n    popfl\n"
-    "    addl $4, %esp\n" /* the restorer, which is unmapped */
-    "    call on_signal\n"
-    /* On with the case (rt_sigreturn). NT and ID are not taken from the frame but are what they are here. */
-    "    pushl %eax\n    popfl\n"
-    "    movl $173, %eax\n"
-    "    int $0x80\n"
-    "harness_end:\n"
-    ".section .note.GNU-stack,\"\",@progbits\n.text\n");
+        /* GS is the flat data segment, see generate.c; nothing else is known. */
+        "epilogue:\n"
+        "    movl %eax, %gs:res+0\n    movl %ecx, %gs:res+4\n    movl %edx, %gs:res+8\n    movl %ebx, %gs:res+12\n"
+        "    movl %esp, %gs:res+16\n    movl %ebp, %gs:res+20\n    movl %esi, %gs:res+24\n    movl %edi, %gs:res+28\n"
+        "    movl %es, %eax\n    movl %eax, %gs:res+52\n"
+        "    movl %ds, %eax\n    movl %eax, %gs:res+56\n"
+        "    movl %fs, %eax\n    movl %eax, %gs:res+60\n"
+        "    movl %ss, %eax\n    movl %eax, %gs:res+44\n"
+        "    movl $0x2b, %eax\n    movl %eax, %ss\n    movl %gs:cur+68, %esp\n"
+        "    pushfl\n    popl %gs:res+48\n"
+        "    movl %eax, %ds\n    movl %eax, %es\n"
+        "    movl $1, res+72\n"
+        "    fxsave case_fx\n"
+        "leave_case:\n"
+        "    pushl $2\n    popfl\n"
+        "    movl cur+68, %esp\n"
+        "    popal\n"
+        "    ret\n"
+        "epilogue_end:\n"
+        /* A case may have set AC, which C code does not expect. */
+        "signal_entry:\n"
+        "    pushl $2\n    popfl\n"
+        "    addl $4, %esp\n" /* the restorer, which is unmapped */
+        "    call on_signal\n"
+        /* On with the case (rt_sigreturn). NT and ID are not taken from the frame but are what they are here. */
+        "    pushl %eax\n    popfl\n"
+        "    movl $173, %eax\n"
+        "    int $0x80\n"
+        "harness_end:\n"
+        ".section .note.GNU-stack,\"\",@progbits\n.text\n");
 
 static int call(int number, uint32_t a, uint32_t b, uint32_t c, uint32_t d, uint32_t e)
 {
@@ -107,7 +106,7 @@ static int call(int number, uint32_t a, uint32_t b, uint32_t c, uint32_t d, uint
     __asm__ volatile("int $0x80" : "=a"(result) : "a"(number), "b"(a), "c"(b), "d"(c), "S"(d), "D"(e) : "memory");
     return result;
 }
-#define CALL(number, a, b, c, d, e) \
+#define CALL(number, a, b, c, d, e)                                                                                    \
     call(__NR_##number, (uint32_t)(a), (uint32_t)(b), (uint32_t)(c), (uint32_t)(d), (uint32_t)(e))
 
 static void fail(uint32_t code)
@@ -148,248 +147,7 @@ static uint32_t wants_fpu;
 
 #define SIGNAL_SYS 31
 
-/* ---- stopping at a boundary ----
- *
- * The case runs with TF set; each trap is one instruction. PUSHF would show that, so that its image is put right. */
-
-enum step_kind { STEP_PLAIN, STEP_PUSHF, STEP_POPF, STEP_SHADOW, STEP_REPEAT, STEP_ICEBP, STEP_UNSUITABLE };
-
-static struct {
-    uint32_t wanted;  /* boundary to stop at, 0: off */
-    uint32_t done;    /* instructions completed */
-    uint32_t eip, cs; /* of the one that runs now */
-    enum step_kind kind;
-    int started;      /* the far jump into the case is over */
-    int own_trap;     /* TF as the case sees it */
-} step;
-
-static uint32_t base_of(uint32_t selector)
-{
-    static const uint32_t bases[] = {
-#define X(n, name, base, ...) base,
-        ORACLE_LDT(X)
-#undef X
-    };
-
-    return (selector & 4) && selector / 8 < ORACLE_LDT_COUNT ? bases[selector / 8] : 0;
-}
-
-static int is_wide(uint32_t selector)
-{
-    static const uint8_t wide[] = {
-#define X(n, name, base, limit, bits32, ...) bits32,
-        ORACLE_LDT(X)
-#undef X
-    };
-
-    return !(selector & 4) || selector / 8 >= ORACLE_LDT_COUNT || wide[selector / 8];
-}
-
-/* Of the code segments, none of which counts in pages. */
-static uint32_t code_limit(uint32_t selector)
-{
-    static const uint32_t limits[] = {
-#define X(n, name, base, limit, ...) limit,
-        ORACLE_LDT(X)
-#undef X
-    };
-
-    return (selector & 4) && selector / 8 < ORACLE_LDT_COUNT ? limits[selector / 8] : 0xffffffff;
-}
-
-/* A byte of the arena, NULL where there is none. */
-static uint8_t *arena_byte(uint32_t linear)
-{
-    for (uint32_t i = 0; i < ARENA_PAGES; i++)
-        if (linear - arena_linear[i] < ARENA_PAGE)
-            return ALIAS + i * ARENA_PAGE + (linear - arena_linear[i]);
-    return 0;
-}
-
-static uint8_t code_byte(uint32_t linear)
-{
-    const uint8_t *p = arena_byte(linear);
-
-    return p ? *p : 0;
-}
-
-/* Bytes of ModRM, SIB and displacement (Intel SDM vol. 2, 2.1.3). */
-static uint32_t modrm_length(uint32_t at, int address32)
-{
-    uint8_t modrm = code_byte(at), mod = modrm >> 6, rm = modrm & 7;
-
-    if (mod == 3)
-        return 1;
-    if (!address32)
-        return 1 + (mod == 0 ? (rm == 6 ? 2 : 0) : mod);
-    uint32_t sib = rm == 4, base = sib ? code_byte(at + 1) & 7u : rm;
-    return 1 + sib + (mod == 0 ? (base == 5 ? 4 : 0) : mod == 1 ? 1 : 4);
-}
-
-/* *LENGTH is set for STEP_SHADOW only. */
-static enum step_kind classify(uint32_t at, int code32, uint32_t *length)
-{
-    int repeat = 0, address32 = code32;
-    uint32_t start = at;
-
-    for (;; at++) {
-        switch (code_byte(at)) {
-        case 0x67:
-            address32 = !code32;
-            continue;
-        case 0xf2: case 0xf3:
-            repeat = 1;
-            continue;
-        case 0x26: case 0x2e: case 0x36: case 0x3e: case 0x64: case 0x65: case 0x66: case 0xf0:
-            if (at - start < 15)
-                continue;
-            return STEP_PLAIN;
-        default:
-            break;
-        }
-        break;
-    }
-    switch (code_byte(at)) {
-    case 0x9c:
-        return STEP_PUSHF;
-    case 0x9d:
-        return STEP_POPF;
-    case 0xcf: /* IRET */
-        return STEP_UNSUITABLE;
-    case 0xf1:
-        return STEP_ICEBP;
-    case 0x17:
-        *length = at + 1 - start;
-        return STEP_SHADOW;
-    case 0x8e:
-        if ((code_byte(at + 1) >> 3 & 7) != ORACLE_SS)
-            return STEP_PLAIN;
-        *length = at + 1 - start + modrm_length(at + 1, address32);
-        return STEP_SHADOW;
-    case 0xa4: case 0xa5: case 0xa6: case 0xa7: case 0xaa: case 0xab: case 0xac: case 0xad: case 0xae: case 0xaf:
-        return repeat ? STEP_REPEAT : STEP_PLAIN;
-    default:
-        return STEP_PLAIN;
-    }
-}
-
-static void look_ahead(const struct signal_context *mc)
-{
-    uint32_t linear, length;
-
-    step.eip = mc->eip;
-    step.cs = mc->cs & 0xffff;
-    linear = base_of(step.cs) + step.eip;
-    step.kind = classify(linear, is_wide(step.cs), &length);
-    /* The one behind it shares its trap. */
-    if (step.kind == STEP_SHADOW && classify(linear + length, is_wide(step.cs), &length) != STEP_PLAIN)
-        step.kind = STEP_UNSUITABLE;
-}
-
-/* TF in what PUSHF has stored. */
-static void hide_trap_flag(const struct signal_context *mc)
-{
-    uint32_t ss = mc->ss & 0xffff, mask = is_wide(ss) ? 0xffffffff : 0xffff;
-    uint8_t *p = arena_byte(base_of(ss) + ((mc->esp + 1) & mask));
-
-    if (p)
-        *p &= 0xfe;
-}
-
-static void take_registers(struct oracle_registers *r, const struct signal_context *mc)
-{
-    r->gpr[0] = mc->eax;
-    r->gpr[1] = mc->ecx;
-    r->gpr[2] = mc->edx;
-    r->gpr[3] = mc->ebx;
-    r->gpr[4] = mc->esp;
-    r->gpr[5] = mc->ebp;
-    r->gpr[6] = mc->esi;
-    r->gpr[7] = mc->edi;
-    r->rip = mc->eip;
-    r->eflags = mc->eflags;
-    r->segment[ORACLE_ES] = (uint16_t)mc->es;
-    r->segment[ORACLE_CS] = (uint16_t)mc->cs;
-    r->segment[ORACLE_SS] = (uint16_t)mc->ss;
-    r->segment[ORACLE_DS] = (uint16_t)mc->ds;
-    r->segment[ORACLE_FS] = (uint16_t)mc->fs;
-    r->segment[ORACLE_GS] = (uint16_t)mc->gs;
-}
-
-/* Takes the state for this case, and goes on with the next when that differs only in a later boundary. */
-static int next_boundary(const struct signal_context *mc)
-{
-    uint32_t next = SHARED->current + 1;
-
-    if (next >= SHARED->count || !SHARED->input[next].follows)
-        return 0;
-    take_registers(&output->registers, mc);
-    if (!step.own_trap)
-        output->registers.eflags &= ~0x100u;
-    if (wants_fpu && mc->fpstate)
-        memcpy(output->registers.fx, (const void *)(mc->fpstate + 112), 512);
-    output->vector = output->error = output->cr2 = 0;
-    output->boundary = step.done;
-    oracle_collect_lines(ALIAS, private_base, output, 0);
-    SHARED->current = next;
-    output = &SHARED->output[next];
-    output->end = END_FAULT;
-    step.wanted = SHARED->input[next].boundary;
-    return 1;
-}
-
-/* The kernel's return from a signal gives selectors an RPL of 3. */
-static int survives_return(uint32_t selector)
-{
-    return (selector & 3) == 3 || !(selector & 0xffff);
-}
-
-/* The kernel makes the x87 environment anew from its 32-bit form, in which it has not stored FOP. */
-static void keep_opcode(const struct signal_context *mc)
-{
-    if (mc->fpstate)
-        *(uint16_t *)(mc->fpstate + 18) = *(const uint16_t *)(mc->fpstate + 112 + 6);
-}
-
-/* Whether the case goes on. */
-static int on_step(struct signal_context *mc)
-{
-    int was_own = step.own_trap;
-
-    if (!step.started) {
-        if ((mc->cs & 0xffff) == SELECTOR_USER_CODE32 && mc->eip >= HARNESS_BEGIN && mc->eip < HARNESS_END) {
-            keep_opcode(mc);
-            return 1; /* on the way */
-        }
-        step.started = 1;
-        look_ahead(mc);
-    } else {
-        if (step.kind == STEP_POPF)
-            step.own_trap = (mc->eflags & 0x100) != 0;
-        else if (step.kind == STEP_PUSHF && !was_own)
-            hide_trap_flag(mc);
-        if (was_own || step.kind == STEP_ICEBP)
-            return 0;
-        if ((mc->cs & 0xffff) == SELECTOR_USER_CODE32 && mc->eip == (uint32_t)epilogue)
-            return 0;
-        if (step.kind != STEP_REPEAT || mc->eip != step.eip)
-            step.done += step.kind == STEP_SHADOW ? 2 : 1;
-        while (step.done >= step.wanted && (step.kind != STEP_REPEAT || mc->eip != step.eip)) {
-            output->end = END_STOPPED;
-            if (!next_boundary(mc))
-                return 0;
-        }
-        look_ahead(mc);
-    }
-    if (step.kind == STEP_UNSUITABLE || !survives_return(mc->ds) || !survives_return(mc->es) || !survives_return(mc->fs) ||
-        !survives_return(mc->gs)) {
-        output->end = END_DISCARD;
-        return 0;
-    }
-    mc->eflags |= 0x100;
-    keep_opcode(mc);
-    return 1;
-}
+#include "helper_step.h"
 
 /* What EFLAGS has to be on return: on_signal() comes back only for a case that goes on. */
 __attribute__((used)) uint32_t on_signal(int number, void *info, struct user_context *context)
@@ -413,7 +171,8 @@ __attribute__((used)) uint32_t on_signal(int number, void *info, struct user_con
         output->end = END_DISCARD;
     } else if (linear_cs == SELECTOR_USER_CODE32 && eip >= (uint32_t)harness_begin && eip < (uint32_t)harness_end) {
         if (eip == (uint32_t)epilogue)
-            output->end = mc->trapno == 1 && !(step.wanted && !step.own_trap) ? END_FAULT /* TF */ : END_NORMAL /* GS was not flat */;
+            output->end = mc->trapno == 1 && !(step.wanted && !step.own_trap) ? END_FAULT /* TF */
+                                                                              : END_NORMAL /* GS was not flat */;
         else if (eip < (uint32_t)epilogue)
             output->end = END_SETUP;
         else
@@ -485,7 +244,11 @@ static void map_arena(void)
     for (unsigned i = 0; i < ARENA_SIZE_BYTES; i += ARENA_PAGE)
         *(volatile uint8_t *)(ALIAS + i) = 1;
     for (unsigned i = 0; i < ARENA_PAGES; i++) {
-        if (map(arena_linear[i], ARENA_PAGE, i < ARENA_CODE_PAGES ? 7 : i == ARENA_READ_ONLY ? 1 : 3, fd, i * ARENA_PAGE))
+        if (map(arena_linear[i], ARENA_PAGE,
+                i < ARENA_CODE_PAGES   ? 7
+                : i == ARENA_READ_ONLY ? 1
+                                       : 3,
+                fd, i * ARENA_PAGE))
             fail(22);
         if (i != ARENA_READ_ONLY)
             *(volatile uint8_t *)arena_linear[i] = 2;
@@ -495,9 +258,16 @@ static void map_arena(void)
 static void load_ldt(void)
 {
     static struct user_desc entries[] = {
-#define X(n, name, base, limit_, bits32, contents_, only, pages, absent) \
-    {.entry_number = n, .base_addr = base, .limit = limit_, .seg_32bit = bits32, .contents = contents_, \
-     .read_exec_only = only, .limit_in_pages = pages, .seg_not_present = absent, .useable = 1},
+#define X(n, name, base, limit_, bits32, contents_, only, pages, absent)                                               \
+    {.entry_number = n,                                                                                                \
+     .base_addr = base,                                                                                                \
+     .limit = limit_,                                                                                                  \
+     .seg_32bit = bits32,                                                                                              \
+     .contents = contents_,                                                                                            \
+     .read_exec_only = only,                                                                                           \
+     .limit_in_pages = pages,                                                                                          \
+     .seg_not_present = absent,                                                                                        \
+     .useable = 1},
         ORACLE_LDT(X)
 #undef X
     };

@@ -43,12 +43,24 @@ static bool child_is_gone(struct host_engine *host)
     return true;
 }
 
-/* 1: replied, 0: time is up, -1: the child died */
+/* Processor time that the child has used. */
+static double child_time(const struct host_engine *host)
+{
+    struct timespec t = {0};
+    clockid_t clock;
+
+    if (!clock_getcpuclockid(host->child, &clock))
+        clock_gettime(clock, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+/* SECONDS: of the child's processor time without progress, for others may have the processor.
+ * 1: replied, 0: time is up, -1: the child died */
 static int wait_for(struct host_engine *host, uint32_t request, unsigned seconds)
 {
-    struct timespec start, now;
+    uint32_t current = __atomic_load_n(&host->shared->current, __ATOMIC_RELAXED);
+    double since = child_time(host);
 
-    clock_gettime(CLOCK_MONOTONIC, &start);
     for (;;) {
         uint32_t reply = __atomic_load_n(&host->shared->reply, __ATOMIC_ACQUIRE);
         struct timespec timeout = {.tv_nsec = 50000000};
@@ -58,8 +70,12 @@ static int wait_for(struct host_engine *host, uint32_t request, unsigned seconds
         if (syscall(SYS_futex, &host->shared->reply, FUTEX_WAIT, reply, &timeout, NULL, 0) && errno == ETIMEDOUT) {
             if (child_is_gone(host))
                 return -1;
-            clock_gettime(CLOCK_MONOTONIC, &now);
-            if (now.tv_sec - start.tv_sec > (time_t)seconds)
+            uint32_t now = __atomic_load_n(&host->shared->current, __ATOMIC_RELAXED);
+            if (now != current) {
+                current = now;
+                since = child_time(host);
+            }
+            if (child_time(host) - since > (double)seconds)
                 return 0;
         }
     }
@@ -80,7 +96,8 @@ static bool start(struct host_engine *host)
         _exit(98);
     }
     if (host->child < 0 || wait_for(host, 0, 10) != 1) {
-        fprintf(stderr, "oracle: the helper %s did not start (step %u, reply %x)\n", host->path, host->shared->failure, host->shared->reply);
+        fprintf(stderr, "oracle: the helper %s did not start (step %u, reply %x)\n", host->path, host->shared->failure,
+                host->shared->reply);
         stop(host);
         return false;
     }
@@ -103,7 +120,8 @@ static void put_case(struct oracle_input *to, const struct test_case *c)
     const struct oracle_input *in = &c->input;
 
     memcpy(&to->registers, &in->registers, in->uses_fpu ? sizeof in->registers : offsetof(struct oracle_registers, fx));
-    memcpy(&to->uses_fpu, &in->uses_fpu, offsetof(struct oracle_input, patches) - offsetof(struct oracle_input, uses_fpu));
+    memcpy(&to->uses_fpu, &in->uses_fpu,
+           offsetof(struct oracle_input, patches) - offsetof(struct oracle_input, uses_fpu));
     memcpy(to->patches, in->patches, in->patch_count * sizeof in->patches[0]);
     memcpy(to->code, in->code, in->code_length);
     to->boundary = in->boundary ? c->host_boundary : 0;
@@ -118,7 +136,8 @@ static bool follows(const struct test_case *a, const struct test_case *b)
            p->code_offset == q->code_offset && p->code_length == q->code_length && p->patch_count == q->patch_count &&
            p->uses_fpu == q->uses_fpu && !memcmp(p->code, q->code, p->code_length) &&
            !memcmp(p->patches, q->patches, p->patch_count * sizeof p->patches[0]) &&
-           !memcmp(&p->registers, &q->registers, p->uses_fpu ? sizeof p->registers : offsetof(struct oracle_registers, fx));
+           !memcmp(&p->registers, &q->registers,
+                   p->uses_fpu ? sizeof p->registers : offsetof(struct oracle_registers, fx));
 }
 
 static void take_output(struct oracle_output *to, const struct oracle_output *out, bool uses_fpu)

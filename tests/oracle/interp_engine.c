@@ -1,16 +1,17 @@
 /* The interpreter as an engine: a bare processor at CPL 3 with paging, segments and tables as Linux gives them
  * to a 32-bit process. Exceptions arrive at gates whose handlers are one HLT each; the frame tells all. */
-#include "engine.h"
-
-#include "../interp/bare_machine.h"
+#define _GNU_SOURCE
+#include "interp_engine.h"
 
 #include "cpu/descriptor.h"
 #include "cpu/fpu.h"
 #include "cpu/fxsave.h"
 #include "interp/test_hooks.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 /* Guest-physical layout; the system part appears at HARNESS_BEGIN + address, supervisor only. */
 #define PHYSICAL_PDPT       0x1000u
@@ -43,17 +44,14 @@
 #define PTE_AD 0x60ull
 #define PTE_NX (1ull << 63)
 
-struct interp_engine {
-    struct engine engine;
-    struct bare_machine *machine;
-    int64_t budget;
-    uint8_t *arena; /* guest RAM */
-    uint8_t base[ARENA_SIZE_BYTES] __attribute__((aligned(64)));
-    uint64_t base_seed;
-    bool base_known;
-    uint8_t default_fx[512] __attribute__((aligned(16)));
-    struct segment user_code, user_data, null_segment, ldt[ORACLE_LDT_COUNT];
-};
+/* Where the arena's pages are: neighbours in linear memory are none in physical memory, so that whoever goes on to the next
+ * byte of host memory at a page's end is found out. */
+static const uint8_t arena_frame[ARENA_PAGES] = {5, 2, 9, 14, 0, 11, 7, 3};
+
+static uint32_t arena_physical(unsigned page)
+{
+    return PHYSICAL_ARENA + arena_frame[page] * ARENA_PAGE;
+}
 
 static void put32(struct interp_engine *e, uint32_t address, uint32_t value)
 {
@@ -88,7 +86,7 @@ static void build_page_tables(struct interp_engine *e)
     put64(e, PHYSICAL_DIRECTORY1 + ((HARNESS_BEGIN - 0x40000000) >> 21) * 8, PHYSICAL_TABLE_SYS | PTE_P | PTE_W);
     for (unsigned i = 0; i < ARENA_PAGES; i++) {
         uint32_t table = i < ARENA_CODE_PAGES ? PHYSICAL_TABLE_CODE : PHYSICAL_TABLE_DATA;
-        uint64_t entry = (PHYSICAL_ARENA + i * ARENA_PAGE) | PTE_P | PTE_U | PTE_AD;
+        uint64_t entry = arena_physical(i) | PTE_P | PTE_U | PTE_AD;
 
         if (i != ARENA_READ_ONLY)
             entry |= PTE_W;
@@ -175,6 +173,11 @@ static void build_processor(struct interp_engine *e)
                              .attributes = 0x8b};
 }
 
+void interp_engine_code_written(struct interp_engine *e, uint32_t offset, uint32_t length)
+{
+    memory_page_written(e->machine->memory, arena_physical(offset / ARENA_PAGE) >> PAGE_SHIFT, offset % ARENA_PAGE, length);
+}
+
 static void load_base(struct interp_engine *e, uint64_t seed)
 {
     if (e->base_known && e->base_seed == seed)
@@ -182,14 +185,21 @@ static void load_base(struct interp_engine *e, uint64_t seed)
     oracle_fill_base(seed, e->base);
     memcpy(e->arena, e->base, ARENA_SIZE_BYTES);
     for (unsigned i = 0; i < ARENA_PAGES; i++)
-        memory_page_written(e->machine->memory, (PHYSICAL_ARENA >> PAGE_SHIFT) + i, 0, PAGE_SIZE);
+        interp_engine_code_written(e, i * ARENA_PAGE, ARENA_PAGE);
     e->base_seed = seed;
     e->base_known = true;
 }
 
 static void poke(struct interp_engine *e, uint32_t offset, const uint8_t *bytes, uint32_t length)
 {
-    memory_write_bytes(e->machine->memory, PHYSICAL_ARENA + offset, bytes, length);
+    while (length) {
+        uint32_t room = ARENA_PAGE - offset % ARENA_PAGE, part = length < room ? length : room;
+
+        memory_write_bytes(e->machine->memory, arena_physical(offset / ARENA_PAGE) + offset % ARENA_PAGE, bytes, part);
+        offset += part;
+        bytes += part;
+        length -= part;
+    }
 }
 
 static const struct segment *segment_of(const struct interp_engine *e, uint16_t selector)
@@ -236,7 +246,7 @@ static void save_fpu(struct interp_engine *e, uint8_t *fx)
     memcpy(image->xmm, cpu->state.xmm, 8 * 16);
 }
 
-static void load_state(struct interp_engine *e, const struct oracle_input *in)
+void interp_engine_load_state(struct interp_engine *e, const struct oracle_input *in)
 {
     struct vcpu *cpu = e->machine->cpu;
     struct cpu_state *s = &cpu->state;
@@ -334,7 +344,7 @@ static void triple_fault(void *opaque)
 }
 
 /* Returns how many instructions were done when an interrupt asked for at BOUNDARY (0: none) was taken. */
-static uint32_t run_to_end(struct interp_engine *e, uint32_t boundary)
+uint32_t interp_engine_run_to_end(struct interp_engine *e, uint32_t boundary)
 {
     struct vcpu *cpu = e->machine->cpu;
 
@@ -352,32 +362,39 @@ static uint32_t run_to_end(struct interp_engine *e, uint32_t boundary)
     return boundary + (uint32_t)(e->budget - cpu->budget) - 1; /* but for the handler's HLT */
 }
 
-static void run_case(struct interp_engine *e, const struct test_case *c, struct oracle_output *out)
+/* What was put back may have been code. */
+static void forget_changed_code(struct interp_engine *e, const struct oracle_output *out)
+{
+    if (out->line_count > ORACLE_MAX_LINES) {
+        for (unsigned i = 0; i < ARENA_CODE_PAGES; i++)
+            interp_engine_code_written(e, i * ARENA_PAGE, ARENA_PAGE);
+        return;
+    }
+    for (uint32_t i = 0, last = UINT32_MAX; i < out->line_count; i++) {
+        uint32_t page = out->lines[i].offset / ARENA_PAGE;
+
+        if (page != last && page < ARENA_CODE_PAGES)
+            interp_engine_code_written(e, page * ARENA_PAGE, ARENA_PAGE);
+        last = page;
+    }
+}
+
+void interp_engine_run_case(struct interp_engine *e, const struct test_case *c, struct oracle_output *out)
 {
     const struct oracle_input *in = &c->input;
 
+    e->input = in;
     load_base(e, c->base);
     for (uint32_t i = 0; i < in->patch_count; i++)
         poke(e, in->patches[i].offset, in->patches[i].bytes, in->patches[i].length);
     poke(e, in->code_offset, in->code, in->code_length);
-    load_state(e, in);
-    uint32_t boundary = run_to_end(e, in->boundary);
+    interp_engine_load_state(e, in);
+    uint32_t boundary = e->run_to_end(e, in->boundary);
     take_result(e, in, out);
     if (out->end == END_STOPPED)
         out->boundary = boundary;
     oracle_collect(e->arena, e->base, out);
-    /* What was put back may have been code. */
-    uint32_t last = UINT32_MAX;
-    for (uint32_t i = 0; i < out->line_count && i < ORACLE_MAX_LINES; i++) {
-        uint32_t page = out->lines[i].offset / ARENA_PAGE;
-
-        if (page != last && page < ARENA_CODE_PAGES)
-            memory_page_written(e->machine->memory, (PHYSICAL_ARENA >> PAGE_SHIFT) + page, 0, PAGE_SIZE);
-        last = page;
-    }
-    if (out->line_count > ORACLE_MAX_LINES)
-        for (unsigned i = 0; i < ARENA_CODE_PAGES; i++)
-            memory_page_written(e->machine->memory, (PHYSICAL_ARENA >> PAGE_SHIFT) + i, 0, PAGE_SIZE);
+    forget_changed_code(e, out);
 }
 
 static void run(struct engine *engine, const struct test_case *cases, struct oracle_output *outputs, size_t count)
@@ -385,7 +402,7 @@ static void run(struct engine *engine, const struct test_case *cases, struct ora
     struct interp_engine *e = (struct interp_engine *)engine;
 
     for (size_t i = 0; i < count; i++)
-        run_case(e, &cases[i], &outputs[i]);
+        interp_engine_run_case(e, &cases[i], &outputs[i]);
     cpu_fpu_spill(e->machine->cpu);
 }
 
@@ -397,12 +414,45 @@ static void mutate_row(struct engine *engine, uint16_t row, unsigned kind)
     interp_test_mutate(((struct interp_engine *)engine)->machine->interp, row, kind);
 }
 
+/* The arena's pages side by side, wherever their frames are. */
+static uint8_t *map_arena(const struct memory *memory)
+{
+    uint8_t *arena = mmap(NULL, ARENA_SIZE_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    for (unsigned i = 0; i < ARENA_PAGES; i++)
+        if (arena == MAP_FAILED || mmap(arena + i * ARENA_PAGE, ARENA_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+                                        memory->memfd, arena_physical(i)) == MAP_FAILED) {
+            perror("oracle: the arena");
+            exit(1);
+        }
+    return arena;
+}
+
+void interp_engine_init(struct interp_engine *e, uint32_t epilogue, int64_t budget)
+{
+    e->engine.epilogue = epilogue;
+    e->budget = budget;
+    e->run_to_end = interp_engine_run_to_end;
+    e->machine = bare_machine_create("max", 1 << 20);
+    e->machine->cpu->environment.opaque = e;
+    e->machine->cpu->environment.acknowledge_interrupt = acknowledge;
+    e->machine->cpu->environment.set_ferr = set_ferr;
+    e->machine->cpu->environment.triple_fault = triple_fault;
+    e->arena = map_arena(e->machine->memory);
+    oracle_default_fx(e->default_fx);
+    build_processor(e);
+}
+
+void interp_engine_finish(struct interp_engine *e)
+{
+    munmap(e->arena, ARENA_SIZE_BYTES);
+    bare_machine_destroy(e->machine);
+}
+
 static void destroy(struct engine *engine)
 {
-    struct interp_engine *e = (struct interp_engine *)engine;
-
-    bare_machine_destroy(e->machine);
-    free(e);
+    interp_engine_finish((struct interp_engine *)engine);
+    free(engine);
 }
 
 struct engine *engine_create_interp(uint32_t epilogue, int64_t budget)
@@ -410,17 +460,9 @@ struct engine *engine_create_interp(uint32_t epilogue, int64_t budget)
     struct interp_engine *e = aligned_alloc(64, (sizeof *e + 63) & ~(size_t)63);
 
     memset(e, 0, sizeof *e);
-    e->engine = (struct engine){.name = "interp", .epilogue = epilogue, .exact = true, .run = run, .destroy = destroy};
+    e->engine = (struct engine){.name = "interp", .exact = true, .run = run, .destroy = destroy};
     if (interp_test_mutate)
         e->engine.mutate = mutate_row;
-    e->budget = budget;
-    e->machine = bare_machine_create("max", 1 << 20);
-    e->machine->cpu->environment.opaque = e;
-    e->machine->cpu->environment.acknowledge_interrupt = acknowledge;
-    e->machine->cpu->environment.set_ferr = set_ferr;
-    e->machine->cpu->environment.triple_fault = triple_fault;
-    e->arena = e->machine->memory->ram + PHYSICAL_ARENA;
-    oracle_default_fx(e->default_fx);
-    build_processor(e);
+    interp_engine_init(e, epilogue, budget);
     return &e->engine;
 }

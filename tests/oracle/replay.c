@@ -1,18 +1,20 @@
 /* Replays cases from text files on the processor and in every engine:
  *
- *   oracle_replay [--host-vendor NAME] [--host-features LIST] FILE...
+ *   oracle_replay [--engine interp|tier1|both] [--variant WORDS] [--host-vendor NAME] [--host-features LIST] FILE...
  *
  * Lines that depend on another vendor's processors, or on features that this one lacks, are skipped and counted. The
  * options stand in for what the processor says of itself. */
 #include "case_text.h"
 #include "compare.h"
 #include "host_features.h"
+#include "translator_engine.h"
 
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define BUDGET 100000
+#define BUDGET      100000
+#define MAX_ENGINES 16
 
 struct host {
     uint8_t vendor;
@@ -84,34 +86,61 @@ static bool replay(const char *file, const struct host *host, struct engine *con
 
 static int usage(void)
 {
-    fprintf(stderr, "usage: oracle_replay [--host-vendor any|intel|amd|other] [--host-features a,b,...] FILE...\n");
+    fprintf(stderr, "usage: oracle_replay [--engine interp|tier1|both] [--variant WORDS] [--host-vendor any|intel|amd|other]\n"
+                    "                     [--host-features a,b,...] FILE...\n");
     return 2;
+}
+
+/* The processor first. 0: one of them does not start. */
+static unsigned create_engines(struct engine *engines[MAX_ENGINES], const char *which, const char *variant)
+{
+    const char *helper = getenv("ORACLE_HELPER_PATH");
+    unsigned count = 0;
+
+    engines[count++] = engine_create_host(helper ? helper : ORACLE_HELPER);
+    if (!engines[0])
+        return 0;
+    if (strcmp(which, "tier1"))
+        engines[count++] = engine_create_interp(engines[0]->epilogue, BUDGET);
+    for (unsigned i = 0; strcmp(which, "interp") && (variant ? !i : translator_variants[i] != NULL); i++) {
+        if (count == MAX_ENGINES)
+            return 0;
+        engines[count] = engine_create_translator(engines[0]->epilogue, BUDGET,
+                                                  variant ? variant : translator_variants[i]);
+        if (!engines[count++])
+            return 0;
+    }
+    return count;
 }
 
 int main(int argc, char **argv)
 {
-    static const struct option long_options[] = {{"host-vendor", 1, 0, 'v'}, {"host-features", 1, 0, 'f'}, {0}};
-    const char *helper = getenv("ORACLE_HELPER_PATH");
+    static const struct option long_options[] = {{"host-vendor", 1, 0, 'v'}, {"host-features", 1, 0, 'f'},
+                                                 {"engine", 1, 0, 'e'}, {"variant", 1, 0, 'w'}, {0}};
+    const char *which = "both", *variant = NULL;
     struct host host = {(uint8_t)host_vendor(), host_features()};
-    struct engine *engines[2];
+    struct engine *engines[MAX_ENGINES];
     bool ok = true;
     int option;
 
     while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1)
-        if (option == 'v' ? !host_vendor_parse(optarg, &host.vendor)
-                          : option != 'f' || !host_features_parse(optarg, &host.features))
+        if (option == 'e' && (!strcmp(optarg, "interp") || !strcmp(optarg, "tier1") || !strcmp(optarg, "both")))
+            which = optarg;
+        else if (option == 'w')
+            variant = optarg;
+        else if (option == 'v' ? !host_vendor_parse(optarg, &host.vendor)
+                               : option != 'f' || !host_features_parse(optarg, &host.features))
             return usage();
-    engines[0] = engine_create_host(helper ? helper : ORACLE_HELPER);
-    if (!engines[0])
+    unsigned count = create_engines(engines, which, variant);
+    if (!count)
         return 1;
-    engines[1] = engine_create_interp(engines[0]->epilogue, BUDGET);
     for (int i = optind; i < argc; i++)
-        ok &= replay(argv[i], &host, engines, 2);
+        ok &= replay(argv[i], &host, engines, count);
     printf("%u cases, %u failures", cases, failures);
     if (skipped)
         printf(", %u skipped (another vendor's, or a feature is missing)", skipped);
     printf("\n");
-    for (unsigned i = 0; i < 2; i++)
+    for (unsigned i = 0; i < count; i++)
         engines[i]->destroy(engines[i]);
     return ok && !failures ? 0 : 1;
 }

@@ -61,8 +61,8 @@ static bool blank_instructions(struct shrinking *s)
         struct decoded_instruction insn;
         enum decode_status status;
 
-        generator_check(s->generator, candidate.input.code + at, candidate.body - at, candidate.mode == ORACLE_MODE32, 0, &insn,
-                        &status);
+        generator_check(s->generator, candidate.input.code + at, candidate.body - at, candidate.mode == ORACLE_MODE32,
+                        0, &insn, &status);
         if (!insn.length)
             break;
         memset(candidate.input.code + at, 0x66, insn.length - 1u);
@@ -102,7 +102,8 @@ static bool drop_instructions(struct shrinking *s)
         enum decode_status status;
 
         remove_bytes(&candidate, at, 1);
-        if (generator_check(s->generator, candidate.input.code, 15, candidate.mode == ORACLE_MODE32, 0, &insn, &status) ||
+        if (generator_check(s->generator, candidate.input.code, 15, candidate.mode == ORACLE_MODE32, 0, &insn,
+                            &status) ||
             status != DECODE_OK || insn.length != candidate.body)
             continue;
         if (try(s, &candidate))
@@ -111,11 +112,11 @@ static bool drop_instructions(struct shrinking *s)
     return any;
 }
 
-#define TRY_SET(field, value)                 \
-    do {                                      \
-        struct test_case changed = *s->best;  \
-        changed.field = (value);              \
-        any |= try(s, &changed);              \
+#define TRY_SET(field, value)                                                                                          \
+    do {                                                                                                               \
+        struct test_case changed = *s->best;                                                                           \
+        changed.field = (value);                                                                                       \
+        any |= try(s, &changed);                                                                                       \
     } while (0)
 
 static bool simplify_state(struct shrinking *s)

@@ -4,6 +4,7 @@
 #include "generate.h"
 #include "shrink.h"
 #include "state_values.h"
+#include "translator_engine.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -17,12 +18,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#define HANG_BUDGET  100000
+#define HANG_BUDGET    100000
 #define MAX_EXEMPTIONS 32u
-#define SIZE_CLASSES 4 /* operand size 1, 2, 4, else */
+#define SIZE_CLASSES   4 /* operand size 1, 2, 4, else */
 
-/* What cases are made of. Blocks: anything one after the other; to a plan (generate.h); such a block once for each access
- * that can fault; and once for each boundary, at which an interrupt arrives. */
+/* What cases are made of. Blocks: anything one after the other; to a plan (generate.h); such a block once for each
+ * access that can fault; and once for each boundary, at which an interrupt arrives. */
 enum kind { KIND_SINGLE, KIND_ANYTHING, KIND_PLANNED, KIND_FAULTS, KIND_INTERRUPTS, KINDS };
 
 static const char *const kind_names[] = {"single", "anything", "planned", "faults", "interrupts"};
@@ -40,7 +41,16 @@ struct options {
     uint64_t seed, cases;
     unsigned jobs, block, reports;
     enum kind kind; /* of blocks; KIND_SINGLE: all */
-    const char *helper, *rows, *skip, *coverage;
+    bool interp, translator;
+    const char *helper, *rows, *skip, *coverage, *variant; /* variant: NULL: the translator's one after the other */
+};
+
+#define MAX_ENGINES 16
+
+/* Who runs what a job makes. */
+struct crew {
+    struct engine *host, *interp, *translators[MAX_ENGINES];
+    unsigned translator_count, next_translator;
 };
 
 static double now(void)
@@ -81,8 +91,9 @@ static void select_rows(struct generator *g, const struct options *options)
     for (uint16_t row = 1; row < ROW_COUNT; row++) {
         const struct instruction_row *r = &instruction_table[row];
 
-        generator_enable_row(g, row, (!options->rows || row_listed(r, options->rows)) &&
-                                         !(options->skip && row_listed(r, options->skip)));
+        generator_enable_row(g, row,
+                             (!options->rows || row_listed(r, options->rows)) &&
+                                 !(options->skip && row_listed(r, options->skip)));
     }
     if (options->rows || options->skip)
         generator_disable_arbitrary(g);
@@ -143,7 +154,8 @@ static void count_agreed(struct totals *totals, const struct test_case *c, const
     if (!c->block)
         add(&totals->agreed_by[c->row][c->mode][size_class(c->operand_size)], 1);
     add(&totals->agreed_kind[c->kind], 1);
-    if (c->kind == KIND_FAULTS && output->end == END_FAULT && (output->vector == 14 || output->vector == 13 || output->vector == 12))
+    if (c->kind == KIND_FAULTS && output->end == END_FAULT &&
+        (output->vector == 14 || output->vector == 13 || output->vector == 12))
         add(&totals->faulted, 1);
     if (c->kind == KIND_PLANNED && output->end == END_NORMAL)
         add(&totals->completed, 1);
@@ -151,16 +163,29 @@ static void count_agreed(struct totals *totals, const struct test_case *c, const
         add(&totals->stopped, 1);
 }
 
-static void run_batch(struct engine *host, struct engine *engine, struct generator *g, struct test_case *cases,
+/* What does not end in the interpreter does not count. */
+static bool is_lost(struct engine *engine, struct engine *interp, const struct test_case *c,
+                    const struct oracle_output *output)
+{
+    static struct oracle_output other;
+
+    if (output->end != END_HANG || engine == interp)
+        return output->end == END_HANG || output->end == END_DISCARD;
+    interp->run(interp, c, &other, 1);
+    return other.end == END_HANG || other.end == END_DISCARD;
+}
+
+static void run_batch(struct crew *crew, struct engine *engine, struct generator *g, struct test_case *cases,
                       size_t count, struct totals *totals, const struct options *options)
 {
     static struct oracle_output host_outputs[ORACLE_BATCH], outputs[ORACLE_BATCH];
+    struct engine *host = crew->host;
     size_t kept = 0;
 
     /* The engine first: what hangs there would cost seconds on the processor. */
     engine->run(engine, cases, outputs, count);
     for (size_t i = 0; i < count; i++) {
-        if (outputs[i].end == END_HANG || outputs[i].end == END_DISCARD) {
+        if (is_lost(engine, crew->interp, &cases[i], &outputs[i])) {
             add(outputs[i].end == END_HANG ? &totals->hung : &totals->discarded, 1);
             continue;
         }
@@ -218,8 +243,8 @@ static enum kind choose_kind(struct random *seeds)
     return n < 30 ? KIND_ANYTHING : n < 91 ? KIND_PLANNED : n < 97 ? KIND_FAULTS : KIND_INTERRUPTS;
 }
 
-static void make_case(struct generator *g, struct random *seeds, struct series *series, uint64_t base, uint32_t epilogue,
-                      const struct options *options, struct test_case *c)
+static void make_case(struct generator *g, struct random *seeds, struct series *series, uint64_t base,
+                      uint32_t epilogue, const struct options *options, struct test_case *c)
 {
     if (series->next > series->last) {
         series->seed = random_next(seeds);
@@ -241,7 +266,8 @@ static void make_case(struct generator *g, struct random *seeds, struct series *
     switch (series->kind) {
     case KIND_SINGLE:
     case KIND_ANYTHING:
-        generator_make(g, series->seed, base, ROW_NONE, series->kind == KIND_SINGLE ? 1 : series->instructions, epilogue, c);
+        generator_make(g, series->seed, base, ROW_NONE, series->kind == KIND_SINGLE ? 1 : series->instructions,
+                       epilogue, c);
         break;
     default:
         generator_make_block(g, series->seed, base, series->instructions, series->kind == KIND_FAULTS ? n : 0,
@@ -251,31 +277,70 @@ static void make_case(struct generator *g, struct random *seeds, struct series *
     c->kind = (uint8_t)series->kind;
 }
 
+static bool hire(struct crew *crew, const struct options *options)
+{
+    crew->host = engine_create_host(options->helper);
+    if (!crew->host)
+        return false;
+    crew->interp = engine_create_interp(crew->host->epilogue, HANG_BUDGET);
+    for (unsigned i = 0; options->translator; i++) {
+        const char *variant = options->variant ? options->variant : translator_variants[i];
+
+        if (!variant || i == MAX_ENGINES || (options->variant && i))
+            break;
+        crew->translators[i] = engine_create_translator(crew->host->epilogue, HANG_BUDGET, variant);
+        if (!crew->translators[i])
+            return false;
+        crew->translator_count++;
+    }
+    return true;
+}
+
+static void dismiss(struct crew *crew)
+{
+    for (unsigned i = 0; i < crew->translator_count; i++)
+        crew->translators[i]->destroy(crew->translators[i]);
+    crew->interp->destroy(crew->interp);
+    crew->host->destroy(crew->host);
+}
+
+static void run_everywhere(struct crew *crew, struct generator *g, struct test_case *cases, struct totals *totals,
+                           const struct options *options)
+{
+    static struct test_case copies[ORACLE_BATCH];
+
+    if (options->interp) {
+        memcpy(copies, cases, sizeof copies);
+        run_batch(crew, crew->interp, g, copies, ORACLE_BATCH, totals, options);
+    }
+    if (options->translator)
+        run_batch(crew, crew->translators[crew->next_translator++ % crew->translator_count], g, cases, ORACLE_BATCH,
+                  totals, options);
+}
+
 static void job(unsigned number, const struct options *options, struct totals *totals)
 {
     static struct test_case cases[ORACLE_BATCH];
+    struct crew crew = {.next_translator = number};
     struct error err;
-    struct engine *host = engine_create_host(options->helper);
     struct generator *g = generator_create(cpu_model_find("max", &err));
     struct random mixer = {options->seed}, seeds = {random_next(&mixer) + number * 0xd1342543de82ef95ull};
     struct series series = {.next = 1};
     double end = now() + options->seconds;
 
-    if (!host)
+    if (!hire(&crew, options))
         exit(1);
-    struct engine *engine = engine_create_interp(host->epilogue, HANG_BUDGET);
     select_rows(g, options);
     uint64_t share = options->cases / options->jobs, done = 0;
     while (options->cases ? done < share : now() < end) {
         uint64_t base = random_next(&seeds) & 0xffff;
 
         for (unsigned i = 0; i < ORACLE_BATCH; i++)
-            make_case(g, &seeds, &series, base, host->epilogue, options, &cases[i]);
-        run_batch(host, engine, g, cases, ORACLE_BATCH, totals, options);
+            make_case(g, &seeds, &series, base, crew.host->epilogue, options, &cases[i]);
+        run_everywhere(&crew, g, cases, totals, options);
         done += ORACLE_BATCH;
     }
-    engine->destroy(engine);
-    host->destroy(host);
+    dismiss(&crew);
     generator_destroy(g);
 }
 
@@ -283,7 +348,9 @@ static void write_coverage(const char *path, const struct totals *totals);
 
 static void print_progress(const struct totals *t, double seconds, bool last)
 {
-    fprintf(stderr, "%s%7.1f s  %llu cases, %.0f/s  agree %llu  DIFFER %llu  exempt %llu  discarded %llu  hung %llu  unconfirmed %llu\n",
+    fprintf(stderr,
+            "%s%7.1f s  %llu cases, %.0f/s  agree %llu  DIFFER %llu  exempt %llu  discarded %llu  hung %llu  "
+            "unconfirmed %llu\n",
             last ? "total " : "", seconds, (unsigned long long)t->cases, (double)t->cases / seconds,
             (unsigned long long)t->agreed, (unsigned long long)t->differing, (unsigned long long)t->exempt,
             (unsigned long long)t->discarded, (unsigned long long)t->hung, (unsigned long long)t->unconfirmed);
@@ -306,8 +373,8 @@ static void print_kinds(const struct totals *t)
     for (unsigned kind = 0; kind < KINDS; kind++)
         if (t->agreed_kind[kind])
             fprintf(stderr, " %s %llu", kind_names[kind], (unsigned long long)t->agreed_kind[kind]);
-    fprintf(stderr, "  (planned to the end %llu, faulted %llu, stopped %llu)\n",
-            (unsigned long long)t->completed, (unsigned long long)t->faulted, (unsigned long long)t->stopped);
+    fprintf(stderr, "  (planned to the end %llu, faulted %llu, stopped %llu)\n", (unsigned long long)t->completed,
+            (unsigned long long)t->faulted, (unsigned long long)t->stopped);
 }
 
 static void print_exempt(const struct totals *t)
@@ -343,7 +410,8 @@ static void write_coverage(const char *path, const struct totals *t)
     }
     fprintf(f, "# Coverage of the differential test\n\n"
                "Written by `tests/oracle/soak --coverage`. Each number counts cases in which the interpreter and the\n"
-               "processor agreed in everything. Privileged rows: the processor's #GP at CPL 3 is what is compared. A remark says what\n"
+               "processor agreed in everything. Privileged rows: the processor's #GP at CPL 3 is what is compared. A "
+               "remark says what\n"
                "is left out of the comparison.\n\n"
                "| row | class | 32-bit code: 8 | 16 | 32 | other | 16-bit code: 8 | 16 | 32 | other | |\n"
                "|---|---|---|---|---|---|---|---|---|---|---|\n");
@@ -353,7 +421,9 @@ static void write_coverage(const char *path, const struct totals *t)
         uint64_t sum = 0;
 
         fprintf(f, "| %s | %s |", r->name,
-                r->class == CLASS_PRIVILEGED ? "privileged" : r->class == CLASS_CRITICAL ? "critical" : "");
+                r->class == CLASS_PRIVILEGED ? "privileged"
+                : r->class == CLASS_CRITICAL ? "critical"
+                                             : "");
         for (unsigned mode = 0; mode < ORACLE_MODES; mode++)
             for (unsigned size = 0; size < SIZE_CLASSES; size++) {
                 uint64_t n = t->agreed_by[row][mode][size];
@@ -363,10 +433,12 @@ static void write_coverage(const char *path, const struct totals *t)
                 else
                     fprintf(f, " |");
             }
-        bool encodable = generator_template_count(g, row, ORACLE_MODE32) || generator_template_count(g, row, ORACLE_MODE16);
+        bool encodable =
+            generator_template_count(g, row, ORACLE_MODE32) || generator_template_count(g, row, ORACLE_MODE16);
         fprintf(f, " %s |\n", excluded ? excluded : sum ? "" : encodable ? "**none**" : "no encoding in this model");
     }
-    fprintf(f, "\n## Blocks\n\nAgreeing cases of each kind (`tests/oracle/README.md`).\n\n| kind | cases |\n|---|---|\n");
+    fprintf(f,
+            "\n## Blocks\n\nAgreeing cases of each kind (`tests/oracle/README.md`).\n\n| kind | cases |\n|---|---|\n");
     for (unsigned kind = 0; kind < KINDS; kind++)
         fprintf(f, "| %s | %llu |\n", kind_names[kind], (unsigned long long)t->agreed_kind[kind]);
     fprintf(f, "| faults that did come | %llu |\n| interrupts that were taken before the end | %llu |\n",
@@ -380,8 +452,12 @@ static void write_coverage(const char *path, const struct totals *t)
 
 static void usage(void)
 {
-    fprintf(stderr, "usage: soak [--minutes N] [--cases N] [--seed S] [--jobs N] [--rows a,b,integer,...] [--skip ...] [--blocks PERCENT]\n"
-                    "            [--kind anything|planned|faults|interrupts] [--reports N] [--coverage FILE] [--helper FILE]\n");
+    fprintf(
+        stderr,
+        "usage: soak [--minutes N] [--cases N] [--seed S] [--jobs N] [--rows a,b,integer,...] [--skip ...] [--blocks "
+        "PERCENT]\n"
+        "            [--kind anything|planned|faults|interrupts] [--reports N] [--coverage FILE] [--helper FILE]\n"
+        "            [--engine interp|tier1|both] [--variant WORDS]\n");
     exit(2);
 }
 
@@ -394,30 +470,68 @@ static enum kind parse_kind(const char *name)
     return KIND_SINGLE;
 }
 
+static void parse_engine(const char *name, struct options *options)
+{
+    options->interp = strcmp(name, "tier1") != 0;
+    options->translator = strcmp(name, "interp") != 0;
+    if (options->interp && options->translator && strcmp(name, "both"))
+        usage();
+}
+
 int main(int argc, char **argv)
 {
-    static const struct option long_options[] = {
-        {"minutes", 1, 0, 'm'}, {"seed", 1, 0, 's'},     {"jobs", 1, 0, 'j'},  {"rows", 1, 0, 'r'},   {"blocks", 1, 0, 'b'},
-        {"reports", 1, 0, 'n'}, {"coverage", 1, 0, 'c'}, {"cases", 1, 0, 'k'}, {"helper", 1, 0, 'h'},
-        {"skip", 1, 0, 'x'},    {"kind", 1, 0, 't'},     {0}};
-    struct options options = {.seconds = 60, .seed = (uint64_t)time(NULL), .reports = 3, .helper = ORACLE_HELPER};
+    static const struct option long_options[] = {{"minutes", 1, 0, 'm'},  {"seed", 1, 0, 's'},   {"jobs", 1, 0, 'j'},
+                                                 {"rows", 1, 0, 'r'},     {"blocks", 1, 0, 'b'}, {"reports", 1, 0, 'n'},
+                                                 {"coverage", 1, 0, 'c'}, {"cases", 1, 0, 'k'},  {"helper", 1, 0, 'h'},
+                                                 {"skip", 1, 0, 'x'},     {"kind", 1, 0, 't'},   {0}};
+    struct options options = {.seconds = 60, .seed = (uint64_t)time(NULL), .reports = 3, .helper = ORACLE_HELPER,
+                              .interp = true, .translator = true};
     int c;
 
     options.jobs = (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
     while ((c = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
         switch (c) {
-        case 'm': options.seconds = strtod(optarg, NULL) * 60; break;
-        case 's': options.seed = strtoull(optarg, NULL, 0); break;
-        case 'j': options.jobs = (unsigned)strtoul(optarg, NULL, 0); break;
-        case 'r': options.rows = optarg; break;
-        case 'x': options.skip = optarg; break;
-        case 'b': options.block = (unsigned)strtoul(optarg, NULL, 0); break;
-        case 'n': options.reports = (unsigned)strtoul(optarg, NULL, 0); break;
-        case 'c': options.coverage = optarg; break;
-        case 'k': options.cases = strtoull(optarg, NULL, 0); break;
-        case 'h': options.helper = optarg; break;
-        case 't': options.kind = parse_kind(optarg); break;
-        default: usage();
+        case 'm':
+            options.seconds = strtod(optarg, NULL) * 60;
+            break;
+        case 's':
+            options.seed = strtoull(optarg, NULL, 0);
+            break;
+        case 'j':
+            options.jobs = (unsigned)strtoul(optarg, NULL, 0);
+            break;
+        case 'r':
+            options.rows = optarg;
+            break;
+        case 'x':
+            options.skip = optarg;
+            break;
+        case 'b':
+            options.block = (unsigned)strtoul(optarg, NULL, 0);
+            break;
+        case 'n':
+            options.reports = (unsigned)strtoul(optarg, NULL, 0);
+            break;
+        case 'c':
+            options.coverage = optarg;
+            break;
+        case 'k':
+            options.cases = strtoull(optarg, NULL, 0);
+            break;
+        case 'h':
+            options.helper = optarg;
+            break;
+        case 't':
+            options.kind = parse_kind(optarg);
+            break;
+        case 'e':
+            parse_engine(optarg, &options);
+            break;
+        case 'v':
+            options.variant = optarg;
+            break;
+        default:
+            usage();
         }
     }
     if (optind != argc || !options.jobs)
