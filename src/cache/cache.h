@@ -40,6 +40,7 @@ struct translation {
     uint32_t start, entry_eflags, entry_home, hot_end, end; /* offsets in the code range */
     uint16_t length;          /* guest bytes */
     uint16_t insn_count;
+    uint32_t checked;         /* lockstep: how often it ran */
     bool dead;
     uint8_t segment;
     struct translation *hash_next;

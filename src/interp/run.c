@@ -349,9 +349,22 @@ unsigned interp_run_instructions(struct interp *interp, unsigned count)
     uint64_t exceptions = cpu->stats->exceptions;
     unsigned attention = atomic_load(&cpu->attention), i = 0;
 
+    atomic_fetch_or_explicit(&cpu->attention, ATTENTION_EVENT, memory_order_relaxed); /* keeps blocks from chaining */
     while (i < count && cpu->stats->exceptions == exceptions) {
-        step(interp);
-        i++;
+        struct block *block = must_single_step(interp) || (cpu->mode & MODE_COUNTED) ? NULL : block_find(interp, 0);
+
+        if (!block || block == interp->uncached || block->count > count - i) {
+            cpu->exception.valid = false; /* step() meets it again */
+            forget_uncached(interp);
+            step(interp);
+            i++;
+            continue;
+        }
+        int64_t budget = cpu->budget;
+        cpu->budget -= block->count;
+        execute(cpu, block->ops);
+        int64_t ran = budget - cpu->budget;
+        i += ran > 0 ? (unsigned)ran : 1;
     }
     if (!(attention & ATTENTION_EVENT) && !must_single_step(interp))
         atomic_fetch_and(&cpu->attention, ~(unsigned)ATTENTION_EVENT);

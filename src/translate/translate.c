@@ -59,7 +59,7 @@ static bool has(void *opaque)
     struct translation_key key;
     uint32_t linear;
 
-    return locate(t, &key, &linear) && cache_find(&t->cache, &key);
+    return !t->lockstep && locate(t, &key, &linear) && cache_find(&t->cache, &key);
 }
 
 static bool translate(void *opaque)

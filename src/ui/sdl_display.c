@@ -368,17 +368,22 @@ static bool open_window(struct sdl_display *d)
     SDL_SetHint(SDL_HINT_NO_SIGNAL_HANDLERS, "1");
     SDL_SetHint(SDL_HINT_VIDEO_ALLOW_SCREENSAVER, "1");
     SDL_SetHint(SDL_HINT_RENDER_SCALE_QUALITY, "nearest");
+    SDL_SetHint(SDL_HINT_FRAMEBUFFER_ACCELERATION, "0");
     SDL_SetHint(SDL_HINT_GRAB_KEYBOARD, "1"); /* with the mouse: Alt-Tab goes to the guest */
     SDL_SetHint(SDL_HINT_VIDEO_X11_NET_WM_BYPASS_COMPOSITOR, "0");
     SDL_SetHint(SDL_HINT_WINDOWS_NO_CLOSE_ON_ALT_F4, "1");
     if (SDL_InitSubSystem(SDL_INIT_VIDEO) != 0)
         return error_set(&d->error, "cannot open a window: %s", SDL_GetError());
+    /* Where nothing else works SDL draws into the void. */
+    const char *driver = SDL_GetCurrentVideoDriver();
+    if (!getenv("SDL_VIDEODRIVER") &&
+        (!strcmp(driver, "offscreen") || !strcmp(driver, "dummy") || !strcmp(driver, "evdev")))
+        return error_set(&d->error, "cannot open a window: there is no X or Wayland display");
     uint32_t flags = SDL_WINDOW_RESIZABLE | (d->full_screen ? SDL_WINDOW_FULLSCREEN_DESKTOP : 0);
     d->window = SDL_CreateWindow("Dragoman", SDL_WINDOWPOS_UNDEFINED, SDL_WINDOWPOS_UNDEFINED, DEFAULT_WIDTH,
                                  DEFAULT_HEIGHT, flags);
-    d->renderer = d->window ? SDL_CreateRenderer(d->window, -1, 0) : NULL;
-    if (d->window && !d->renderer)
-        d->renderer = SDL_CreateRenderer(d->window, -1, SDL_RENDERER_SOFTWARE);
+    /* OpenGL would gain nothing for one flat picture, and its libraries cannot leave a display that is lost. */
+    d->renderer = d->window ? SDL_CreateRenderer(d->window, -1, SDL_RENDERER_SOFTWARE) : NULL;
     if (!d->renderer)
         return error_set(&d->error, "cannot open a window: %s", SDL_GetError());
     watch_display(d);

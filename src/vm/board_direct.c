@@ -70,8 +70,17 @@ static void route_interrupts(struct board *b)
     }
 }
 
+/* The first DMA controller's requests go through channel 0 of the second (IBM PC/AT Technical Reference, "DMA"). */
+static void cascade_dma(struct board *b)
+{
+    enum { MODE_PORT = 0xd6, MASK_PORT = 0xd4, CASCADE_CHANNEL_0 = 0xc0, UNMASK_CHANNEL_0 = 0 };
+    port_space_write(b->bus.ports, MODE_PORT, 1, CASCADE_CHANNEL_0);
+    port_space_write(b->bus.ports, MASK_PORT, 1, UNMASK_CHANNEL_0);
+}
+
 void board_act_as_firmware(struct board *b)
 {
+    cascade_dma(b);
     i440fx_shadow_all(b->host_bridge, I440FX_PAM_READ | I440FX_PAM_WRITE);
     route_interrupts(b);
     piix4_pm_set_up(b->power, PLATFORM_PM_BASE, PLATFORM_SMB_BASE, true);
