@@ -211,8 +211,8 @@ static bool assemble(struct app *app, struct error *err)
     if (!app->vm || !set_up_log(app, err))
         return false;
     app->monitors = monitors_create(app->vm, &app->host, err);
-    return app->monitors && open_chardevs(app, err) && connect_ports(app, err) && open_display(app, err) && start_monitors(app, err) &&
-           vm_start(app->vm, err);
+    return app->monitors && open_chardevs(app, err) && connect_ports(app, err) && open_display(app, err) &&
+           start_monitors(app, err) && vm_start(app->vm, err);
 }
 
 /* ---- the end ---- */

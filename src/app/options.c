@@ -62,10 +62,7 @@ static bool set_cpu(struct parse *parse, const char *value)
 
 static bool set_accelerator(struct parse *parse, const char *value)
 {
-    if (!strcmp(value, "tcg") || !strncmp(value, "tcg,", 4))
-        return true; /* software emulation: that is what this is */
-    return error_set(parse->err, "%s: accelerator '%s' is not available: this emulator runs without one", parse->name,
-                     value);
+    return options_set_accelerator(&parse->options->vm, parse->name, value, parse->err);
 }
 
 static bool set_machine(struct parse *parse, const char *value)
@@ -102,21 +99,12 @@ static bool set_processors(struct parse *parse, const char *value)
 
 static bool set_engine(struct parse *parse, const char *value)
 {
-    static const struct {
-        const char *name;
-        enum vm_engine engine;
-    } engines[] = {{"interp", VM_ENGINE_INTERP}, {"tier1", VM_ENGINE_TIER1}, {"auto", VM_ENGINE_AUTO}, {"lockstep", VM_ENGINE_LOCKSTEP}};
-    static const char *const later_engines[] = {"tier2"};
-    for (size_t i = 0; i < sizeof engines / sizeof engines[0]; i++)
-        if (!strcmp(value, engines[i].name)) {
-            parse->options->vm.engine = engines[i].engine;
-            return true;
-        }
-    for (size_t i = 0; i < sizeof later_engines / sizeof later_engines[0]; i++)
-        if (!strcmp(value, later_engines[i]))
-            return error_set(parse->err, "--engine: '%s' is not available in this build (use interp, tier1 or auto)",
-                             value);
-    return invalid(parse, value, "interp, tier1 or auto");
+    return options_set_engine(&parse->options->vm, value, parse->err);
+}
+
+static bool set_host_features(struct parse *parse, const char *value)
+{
+    return options_set_host_features(&parse->options->vm, value, parse->err);
 }
 
 static bool set_icount(struct parse *parse, const char *value)
@@ -422,14 +410,19 @@ static const struct option_row rows[] = {
     {"name", "NAME", "the machine's name, for monitors", set_name},
     {"rtc", "base=BASE", "what the clock shows: utc, localtime or a date (2006-06-17T16:01:21)", set_rtc},
     {"icount", "shift=N", "deterministic time: 2^N nanoseconds an instruction (0 to 10)", set_icount},
-    {"engine", "NAME", "execution engine: interp, tier1 (translate at once), auto (translate what is hot)", set_engine},
-    {"accel", "NAME", NULL, set_accelerator},
+    {"engine", "NAME", "auto (translates what is hot), interp, tier1 (translates at once), lockstep (both, compared)",
+     set_engine},
+    {"host-features", "SET", "native, or baseline: as if the host had nothing beyond x86-64-v1", set_host_features},
+    {"accel", "[tcg,]SETTING=VALUE,...",
+     "the translator: tb-size=MIB, threshold=EXECUTIONS, block-limit=INSTRUCTIONS, disable-passes=NAME:NAME...",
+     set_accelerator},
     {"kernel", "FILE", "boot a Linux bzImage, a multiboot kernel or an ELF file directly", set_kernel},
     {"initrd", "FILE", "initial RAM disk, or multiboot modules (FILE ARGUMENTS,...)", set_initrd},
     {"append", "LINE", "command line of the kernel", set_append},
     {"bios", "FILE", "firmware ROM, 64 KiB to 4 MiB", set_bios},
     {"L", "DIR", "directory in which firmware is looked for, before the usual ones", set_data_path},
-    {"boot", "[order=]ABC", "boot from these in order: a floppy, c disk, d CD-ROM; once=, menu=on, strict=on", set_boot},
+    {"boot", "[order=]ABC", "boot from these in order: a floppy, c disk, d CD-ROM; once=, menu=on, strict=on",
+     set_boot},
     {"fda", "FILE", "floppy disk in drive A:", set_floppy_a},
     {"fdb", "FILE", "floppy disk in drive B:", set_floppy_b},
     {"hda", "FILE", "hard disk: primary master; -hdb, -hdc, -hdd are the next ones", set_disk_a},
@@ -437,8 +430,8 @@ static const struct option_row rows[] = {
     {"hdc", "FILE", NULL, set_disk_c},
     {"hdd", "FILE", NULL, set_disk_d},
     {"cdrom", "FILE", "CD-ROM: secondary master", set_cdrom},
-    {"drive", "file=FILE,...", "drive: format=raw, if=ide|floppy, index=, media=disk|cdrom, snapshot=on, readonly=on, id=",
-     add_drive},
+    {"drive", "file=FILE,...",
+     "drive: format=raw, if=ide|floppy, index=, media=disk|cdrom, snapshot=on, readonly=on, id=", add_drive},
     {"snapshot", NULL, "what is written to any drive is lost at the end", set_snapshot},
     {"no-fd-bootchk", NULL, "boot floppies without a signature", set_no_floppy_check},
     {"nographic", NULL, "no window: serial port and monitor on this terminal (Ctrl-A h helps)", set_nographic},
@@ -505,9 +498,9 @@ static const struct option_row *find_row(const char *name)
 
 /* ---- after all options ---- */
 
-#define FIRMWARE       "bios-256k.bin"
-#define VGA_FIRMWARE   "vgabios-stdvga.bin"
-#define FIRMWARE_HINT  "(Debian's package seabios has it)"
+#define FIRMWARE      "bios-256k.bin"
+#define VGA_FIRMWARE  "vgabios-stdvga.bin"
+#define FIRMWARE_HINT "(Debian's package seabios has it)"
 
 /* The file NAME in the data directories, on behalf of OPTION; NULL if there is none or memory is short. */
 static char *find_firmware(const struct app_options *options, const char *name)
@@ -570,6 +563,8 @@ static void set_defaults(struct app_options *options)
     memset(options, 0, sizeof *options);
     options->vm.cpu = "pentium4";
     options->vm.ram_size = VM_RAM_DEFAULT;
+    options->vm.engine = VM_ENGINE_AUTO;
+    options->vm.translate = (struct translate_options)TRANSLATE_OPTIONS_DEFAULT;
     options->vm.vcpu_count = 1;
     options->vm.vga = true;
     options->vm.boot.reboot_timeout = VM_REBOOT_TIMEOUT_DEFAULT;

@@ -85,6 +85,10 @@ bool options_parse_ram_size(const char *text, uint64_t *bytes, struct error *err
 /* "base=utc|localtime|2006-06-17T16:01:21|2006-06-17[,clock=...][,driftfix=...]". NOW: seconds since 1970. */
 bool options_parse_rtc(const char *text, int64_t now, int64_t *epoch, struct error *err);
 bool options_parse_icount(const char *text, unsigned *shift, struct error *err);
+/* --engine, -accel (its value, or what -M accel= says) and --host-features. */
+bool options_set_engine(struct vm_options *vm, const char *value, struct error *err);
+bool options_set_accelerator(struct vm_options *vm, const char *option, const char *text, struct error *err);
+bool options_set_host_features(struct vm_options *vm, const char *value, struct error *err);
 /* An unsigned number in C notation that fits below LIMIT. */
 bool options_parse_number(const char *option, const char *text, uint64_t limit, uint64_t *value, struct error *err);
 /* The next element of a comma-separated list: copies it to ELEMENT (",," is a comma), splits it at '='

@@ -164,27 +164,37 @@ static void emit_tail(struct generator *g, const struct tail *tail)
     }
 }
 
-/* The entry for those who have the flags at home. */
+/* Does anything from op FIRST on look for the guest's flags in EFLAGS before something else is put there? */
+static bool wants_eflags(const struct ir_block *block, unsigned first)
+{
+    for (unsigned i = first; i < block->op_count; i++) {
+        const struct ir_op *op = &block->ops[i];
+        uint16_t effects = ir_op_table[op->opcode].effects;
+
+        if (effects & (EFFECT_CLOBBERS_FLAGS | EFFECT_CALL))
+            return false;
+        if (op->read || (op->written && op->written != IRF_ALL) ||
+            ((effects & EFFECT_EXIT) && op->place != IR_PLACE_HOME))
+            return true;
+        if (op->written == IRF_ALL)
+            return false;
+    }
+    return false;
+}
+
+/* The entry for those who have the flags at home. A PARK at the beginning is not for them. */
 static void emit_entry_home(struct generator *g)
 {
     const struct ir_block *block = g->block;
+    bool parks = block->op_count && block->ops[0].opcode == IR_PARK;
+    uint32_t start = parks ? g->op_end[0] : g->result->entry_eflags;
 
-    g->result->entry_home = g->result->entry_eflags;
-    if (block->op_count && block->ops[0].opcode == IR_PARK) {
-        g->result->entry_home = g->op_end[0];
+    g->result->entry_home = start;
+    if (!wants_eflags(block, parks))
         return;
-    }
-    for (unsigned i = 0; i < block->op_count; i++) {
-        const struct ir_op *op = &block->ops[i];
-
-        if (op->written == IRF_ALL && !op->read && !(ir_op_table[op->opcode].effects & EFFECT_EXIT))
-            return; /* nobody looks at what was before */
-        if (op->read || op->written || (ir_op_table[op->opcode].effects & EFFECT_EXIT))
-            break;
-    }
     g->result->entry_home = g->e->position;
     emit_unpark(g->e, R9, g->request->host_lahf);
-    emit_jmp(g->e, g->result->entry_eflags);
+    emit_jmp(g->e, start);
 }
 
 bool codegen(const struct codegen_request *request, struct emitter *e, struct codegen_result *result)

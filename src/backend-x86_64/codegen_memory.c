@@ -161,6 +161,11 @@ static void emit_leave_after(struct generator *g, unsigned index, bool in_eflags
     }
     if (!indirect)
         emit_mov_immediate(g->e, 4, R8, eip);
+    if (g->request->counted && insn + 1u < block->insn_count) { /* gives back what was charged for those behind it */
+        emit_load(g->e, 8, R9, CPU(budget));
+        emit_lea(g->e, 8, R9, rm_base(R9, (int32_t)(block->insn_count - insn - 1)));
+        emit_store(g->e, 8, CPU(budget), R9);
+    }
     emit_jmp(g->e, in_eflags ? g->request->thunks->leave_at_eflags : g->request->thunks->leave_at_home);
 }
 

@@ -126,11 +126,33 @@ static void emit_look_up(struct emitter *e, unsigned table)
     emit_op(e, 8, 0x85, R9, rm_register(R9));
 }
 
-static uint32_t emit_access(struct emitter *e, unsigned size, unsigned table, uint64_t function, bool write,
-                            uint32_t return_thunk)
+/* A store to a page with code: direct if the operand's line holds none. r9: addend, or 0; jumps out when it is not so.
+ * Operands are aligned here or lie in one line all the same, for a misaligned one may only straddle two lines of which
+ * the second has no code, which the bit of its last byte tells. */
+static void emit_beside_code(struct emitter *e, unsigned size, const struct native_functions *f, uint32_t *slow,
+                             unsigned *slow_count)
 {
-    uint32_t start = e->position, slow[3];
-    unsigned slow_count = 0;
+    emit_load(e, 8, RCX, CPU(mmu.shared_table));
+    emit_look_up(e, RCX);
+    slow[(*slow_count)++] = emit_jcc_forward(e, CC_E);
+    for (unsigned last = 0; last < (size > 1 ? 2u : 1u); last++) {
+        emit_mov_immediate(e, 8, RCX, (uint64_t)(uintptr_t)f->ram);
+        emit_lea(e, 8, RDX, rm_indexed(R9, R8, 0, last ? (int32_t)size - 1 : 0));
+        emit_op(e, 8, 0x29, RCX, rm_register(RDX)); /* sub */
+        emit_op_extension(e, 8, 0xc1, 5, rm_register(RDX));
+        emit_byte(e, CODE_LINE_SHIFT);
+        emit_mov_immediate(e, 8, RCX, (uint64_t)(uintptr_t)f->code_lines);
+        emit_op(e, 8, 0x0fa3, RDX, rm_base(RCX, 0)); /* bt: the pages' bitmaps stand one behind the other */
+        slow[(*slow_count)++] = emit_jcc_forward(e, CC_B);
+    }
+}
+
+static uint32_t emit_access(struct emitter *e, unsigned size, unsigned table, uint64_t function,
+                            const struct native_functions *shared, uint32_t return_thunk)
+{
+    uint32_t start = e->position, slow[3], beside[3];
+    unsigned slow_count = 0, beside_count = 0;
+    bool write = shared != NULL;
 
     if (size > 1) { /* misaligned, but perhaps inside its page */
         emit_mov(e, 4, R9, R8);
@@ -141,8 +163,24 @@ static uint32_t emit_access(struct emitter *e, unsigned size, unsigned table, ui
         slow[slow_count++] = emit_jcc_forward(e, CC_NE);
     }
     emit_look_up(e, table);
-    slow[slow_count++] = emit_jcc_forward(e, CC_E);
-    emit_ret(e);
+    if (write) {
+        uint32_t direct = emit_jcc_forward(e, CC_NE);
+
+        emit_store(e, 8, rm_base(R15, NATIVE_GPR(GPR_CX)), RCX);
+        emit_store(e, 8, rm_base(R15, NATIVE_GPR(GPR_DX)), RDX);
+        emit_beside_code(e, size, shared, beside, &beside_count);
+        emit_load(e, 8, RCX, rm_base(R15, NATIVE_GPR(GPR_CX)));
+        emit_load(e, 8, RDX, rm_base(R15, NATIVE_GPR(GPR_DX)));
+        emit_patch(e, direct, e->position);
+        emit_ret(e);
+        for (unsigned i = 0; i < beside_count; i++)
+            emit_patch(e, beside[i], e->position);
+        emit_load(e, 8, RCX, rm_base(R15, NATIVE_GPR(GPR_CX)));
+        emit_load(e, 8, RDX, rm_base(R15, NATIVE_GPR(GPR_DX)));
+    } else {
+        slow[slow_count++] = emit_jcc_forward(e, CC_E);
+        emit_ret(e);
+    }
     for (unsigned i = 0; i < slow_count; i++)
         emit_patch(e, slow[i], e->position);
     emit_spill(e);
@@ -314,9 +352,9 @@ void thunks_emit(struct emitter *e, const struct native_functions *f, bool host_
     emit_jmp(e, t->leave_home);
 
     for (unsigned i = 0; i < 4; i++) {
-        t->read[i] = emit_access(e, 1u << i, R13, (uint64_t)(uintptr_t)f->read, false, return_thunk);
-        t->write[i] = emit_access(e, 1u << i, R12, (uint64_t)(uintptr_t)f->write, true, return_thunk);
-        t->update[i] = emit_access(e, 1u << i, R12, (uint64_t)(uintptr_t)f->update, true, return_thunk);
+        t->read[i] = emit_access(e, 1u << i, R13, (uint64_t)(uintptr_t)f->read, NULL, return_thunk);
+        t->write[i] = emit_access(e, 1u << i, R12, (uint64_t)(uintptr_t)f->write, f, return_thunk);
+        t->update[i] = emit_access(e, 1u << i, R12, (uint64_t)(uintptr_t)f->update, f, return_thunk);
     }
     t->commit = emit_commit(e, (uint64_t)(uintptr_t)f->commit);
     t->segment = emit_segment(e, (uint64_t)(uintptr_t)f->segment, return_thunk);

@@ -35,6 +35,9 @@ static inline unsigned native_jump_index(uint32_t eip)
 
 /* C functions that the thunks call; all with every guest register in cpu->state, flags at home. */
 struct native_functions {
+    /* Main RAM and its code bitmap (mmu/memory.h), set by whoever has the memory. */
+    const uint8_t *ram;
+    const uint64_t *code_lines;
     /* Address (host pointer - linear) of the operand or of a bounce buffer; 0: a guest fault, told by cpu->exception or
      * mmu.fault. */
     uint64_t (*read)(struct vcpu *cpu, uint32_t linear, unsigned size);

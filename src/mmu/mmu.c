@@ -15,7 +15,7 @@
 /* All tables from one reservation of address space; the kernel gives memory where it is touched. */
 static bool map_tables(struct mmu_tables *tables, struct error *err)
 {
-    size_t size = TABLE_BYTES * (MMU_CLASSES * MMU_KINDS + MMU_CLASSES + 1) + 2 * LIST_BYTES + ALIAS_BYTES;
+    size_t size = TABLE_BYTES * (MMU_CLASSES * MMU_KINDS + 2 * MMU_CLASSES + 1) + 2 * LIST_BYTES + ALIAS_BYTES;
     uint8_t *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (p == MAP_FAILED)
         return error_set(err, "cannot reserve %zu MiB of address space for the TLB: %s", size >> 20, strerror(errno));
@@ -25,6 +25,8 @@ static bool map_tables(struct mmu_tables *tables, struct error *err)
         for (unsigned k = 0; k < MMU_KINDS; k++, p += TABLE_BYTES)
             tables->direct[c][k] = (uint64_t *)(void *)p;
         tables->slots[c] = (uint64_t *)(void *)p;
+        p += TABLE_BYTES;
+        tables->shared[c] = (uint64_t *)(void *)p;
         p += TABLE_BYTES;
     }
     tables->empty = (uint64_t *)(void *)p;
@@ -45,6 +47,7 @@ static void select_tables(struct mmu *mmu)
     struct mmu_tables *tables = mmu->tables;
     mmu->read_table = mmu->observe_reads ? tables->empty : tables->direct[mmu->access_class][MMU_READ];
     mmu->write_table = mmu->observe_writes ? tables->empty : tables->direct[mmu->access_class][MMU_WRITE];
+    mmu->shared_table = mmu->observe_writes ? tables->empty : tables->shared[mmu->access_class];
     mmu->execute_table = tables->direct[mmu->access_class][MMU_EXECUTE];
 }
 

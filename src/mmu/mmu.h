@@ -53,6 +53,9 @@ struct mmu {
     uint64_t *read_table;
     uint64_t *write_table;
     uint64_t *execute_table;
+    /* Like write_table, for pages that hold code and nothing else that wants watching: a store that stays within lines
+     * without code (memory->code_lines) may go straight to host memory. */
+    uint64_t *shared_table;
 
     struct memory *memory;
     struct mmu_fault fault; /* of the last failed access */

@@ -48,6 +48,7 @@ struct slot_list {
 
 struct mmu_tables {
     uint64_t *direct[MMU_CLASSES][MMU_KINDS];
+    uint64_t *shared[MMU_CLASSES]; /* see mmu.h; entries go with the slot's right to write */
     uint64_t *empty; /* what read_table/write_table point to while observing */
     uint64_t *slots[MMU_CLASSES];
     struct slot_list local, global;

@@ -175,11 +175,30 @@ struct mmu_result mmu_read_slow(struct mmu *mmu, uint64_t linear, unsigned size)
     return read_as(mmu, linear, size, mmu->access_class, mmu->read_table);
 }
 
+/* Host pointer for a store to a page with code whose lines hold none, or NULL. */
+static uint8_t *beside_code_pointer(struct mmu *mmu, uint64_t linear, unsigned size)
+{
+    uint8_t *p = direct_pointer(mmu->shared_table, linear, size);
+    if (!p)
+        return NULL;
+    uint64_t first = (uint64_t)(p - mmu->memory->ram), last = first + size - 1;
+    const uint64_t *lines = mmu->memory->code_lines;
+    if ((lines[first >> PAGE_SHIFT] >> (first >> CODE_LINE_SHIFT & 63) & 1) ||
+        (lines[last >> PAGE_SHIFT] >> (last >> CODE_LINE_SHIFT & 63) & 1))
+        return NULL;
+    return p;
+}
+
 bool mmu_write_slow(struct mmu *mmu, uint64_t linear, unsigned size, uint64_t value)
 {
     linear = mmu_mask_linear(mmu, linear);
     if (!alignment_ok(mmu, linear, size))
         return false;
+    uint8_t *p = beside_code_pointer(mmu, linear, size);
+    if (p) {
+        direct_write(p, size, value);
+        return true;
+    }
     return write_as(mmu, linear, size, value, mmu->access_class, mmu->write_table);
 }
 

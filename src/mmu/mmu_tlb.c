@@ -19,6 +19,8 @@ static bool drop_slot(struct mmu_tables *tables, unsigned access_class, uint32_t
     for (unsigned kind = 0; kind < MMU_KINDS; kind++)
         if (*slot & (1u << kind))
             tables->direct[access_class][kind][page] = 0;
+    if (*slot & (1u << MMU_WRITE))
+        tables->shared[access_class][page] = 0;
     *slot &= SLOT_LISTED;
     return true;
 }
@@ -113,14 +115,21 @@ static void note_alias(struct mmu *mmu, uint64_t page, uint32_t linear_page)
 
 /* ---- direct entries ---- */
 
+/* How the memory of a page may be stored to directly. */
+enum store_right { STORE_NEVER, STORE_BESIDE_CODE, STORE_ALWAYS };
+
 /* Where direct accesses to guest-physical PAGE_ADDRESS may go: NULL for none. */
-static uint8_t *direct_host(struct mmu *mmu, uint64_t page_address, bool *writable)
+static uint8_t *direct_host(struct mmu *mmu, uint64_t page_address, enum store_right *stores)
 {
-    uint8_t *host = memory_page_pointer(mmu->memory, page_address, writable);
-    if (host && *writable) {
+    bool writable;
+    uint8_t *host = memory_page_pointer(mmu->memory, page_address, &writable);
+    *stores = host && writable ? STORE_ALWAYS : STORE_NEVER;
+    if (host && writable) {
         uint64_t ram_page = memory_ram_page_of(mmu->memory, host);
-        if (ram_page != UINT64_MAX && __atomic_load_n(&mmu->memory->page_flags[ram_page], __ATOMIC_SEQ_CST))
-            *writable = false;
+        unsigned flags =
+            ram_page == UINT64_MAX ? 0 : __atomic_load_n(&mmu->memory->page_flags[ram_page], __ATOMIC_SEQ_CST);
+        if (flags)
+            *stores = flags == PAGE_FLAG_CODE ? STORE_BESIDE_CODE : STORE_NEVER;
     }
     return host;
 }
@@ -129,15 +138,17 @@ static void install_direct(struct mmu *mmu, unsigned access_class, uint32_t page
 {
     struct mmu_tables *tables = mmu->tables;
     uint64_t slot = tables->slots[access_class][page];
-    bool writable;
-    uint8_t *host = direct_host(mmu, slot & ~(uint64_t)PAGE_MASK, &writable);
+    enum store_right stores;
+    uint8_t *host = direct_host(mmu, slot & ~(uint64_t)PAGE_MASK, &stores);
     if (!host)
         return;
     uint64_t entry = (uint64_t)(uintptr_t)host - ((uint64_t)page << PAGE_SHIFT);
     if (slot & (1u << MMU_READ))
         tables->direct[access_class][MMU_READ][page] = entry;
-    if ((slot & (1u << MMU_WRITE)) && writable)
+    if ((slot & (1u << MMU_WRITE)) && stores == STORE_ALWAYS)
         tables->direct[access_class][MMU_WRITE][page] = entry;
+    else if ((slot & (1u << MMU_WRITE)) && stores == STORE_BESIDE_CODE)
+        tables->shared[access_class][page] = entry;
     note_alias(mmu, slot >> PAGE_SHIFT, page);
     uint64_t ram_page = memory_ram_page_of(mmu->memory, host);
     if (ram_page != UINT64_MAX && ram_page != slot >> PAGE_SHIFT)
@@ -151,13 +162,16 @@ static void recheck_direct(struct mmu *mmu, unsigned access_class, uint32_t page
     struct mmu_tables *tables = mmu->tables;
     uint64_t *read = &tables->direct[access_class][MMU_READ][page];
     uint64_t *write = &tables->direct[access_class][MMU_WRITE][page];
-    bool writable;
-    uint8_t *host = direct_host(mmu, tables->slots[access_class][page] & ~(uint64_t)PAGE_MASK, &writable);
+    uint64_t *shared = &tables->shared[access_class][page];
+    enum store_right stores;
+    uint8_t *host = direct_host(mmu, tables->slots[access_class][page] & ~(uint64_t)PAGE_MASK, &stores);
     uint64_t entry = (uint64_t)(uintptr_t)host - ((uint64_t)page << PAGE_SHIFT);
     if (*read && (!host || *read != entry))
         *read = 0;
-    if (*write && (!host || !writable || *write != entry))
+    if (*write && (!host || stores != STORE_ALWAYS || *write != entry))
         *write = 0;
+    if (*shared && (!host || stores == STORE_NEVER || *shared != entry))
+        *shared = 0;
 }
 
 /* Those on LIST that show PHYSICAL_PAGE. Returns how many linear pages they are, *ONE one of them. */

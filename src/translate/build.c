@@ -158,6 +158,12 @@ struct translation *translator_build(struct translator *t, const struct translat
 
     if (!length)
         return NULL;
+    /* Calling the interpreter costs more than staying in it. */
+    if (t->options.threshold && t->lifted->interpreted_count * 4 > t->ir->insn_count) {
+        LOG(t->cpu->log, JIT, "0x%08x is left to the interpreter: %u of %u instructions are its own", linear,
+            t->lifted->interpreted_count, t->ir->insn_count);
+        return NULL;
+    }
     if (LOG_ENABLED(t->cpu->log, OP))
         trace_ir(t, "as lifted");
     if (key->mode & MODE_COUNTED)

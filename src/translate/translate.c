@@ -119,7 +119,9 @@ bool translator_go_on(struct translator *t, uint64_t left)
         cpu_raise(cpu, EXC_DE);
         cpu_deliver_exception(cpu);
         return true;
-    case NATIVE_LEAVE_BUDGET:
+    case NATIVE_LEAVE_BUDGET: /* the last instructions of a budget singly */
+        if (cpu->budget > 0)
+            interp_request_step(t->interp);
         return false;
     }
     struct translation_link *link = (struct translation_link *)(uintptr_t)left;
@@ -165,11 +167,8 @@ static bool enter(void *opaque)
             return progress;
         cache_remember_jump(&t->cache, next);
         LOG(cpu->log, EXEC, "Native: %08x mode %08x", next->linear, next->key.mode);
-        uint64_t left = translator_run(t, next);
-        if (left == NATIVE_LEAVE_BUDGET)
-            return false;
         progress = true;
-        if (!translator_go_on(t, left) || translator_must_step(t))
+        if (!translator_go_on(t, translator_run(t, next)) || translator_must_step(t))
             break;
     }
     return progress;
@@ -263,7 +262,10 @@ struct translator *translator_create(struct vcpu *cpu, struct interp *interp, co
         error_set(err, "out of memory for the translator");
         return NULL;
     }
-    if (!cache_init(&t->cache, cpu, options->cache_size, &translator_functions, t->host_lahf, err)) {
+    struct native_functions functions = translator_functions;
+    functions.ram = cpu->mmu.memory->ram;
+    functions.code_lines = cpu->mmu.memory->code_lines;
+    if (!cache_init(&t->cache, cpu, options->cache_size, &functions, t->host_lahf, err)) {
         translator_destroy(t);
         return NULL;
     }

@@ -4,6 +4,7 @@
 #define DRAGOMAN_VM_OPTIONS_H
 
 #include "devices/char_port.h"
+#include "translate/translate.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -62,6 +63,7 @@ struct vm_options {
     uint64_t ram_size;
     unsigned vcpu_count; /* 1 */
     enum vm_engine engine;
+    struct translate_options translate;
     const char *kernel, *initrd, *append; /* NULL: none */
     const char *bios;                     /* path of the ROM, or NULL; a Linux kernel boots under it */
     const char *usual_bios;               /* NULL or the ROM for kernels that cannot do without */

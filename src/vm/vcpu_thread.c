@@ -71,7 +71,7 @@ static void lockstep_disagreement(void *opaque, const char *report)
 
 static bool create_translator(struct vm_vcpu *v, struct error *err)
 {
-    struct translate_options options = TRANSLATE_OPTIONS_DEFAULT;
+    struct translate_options options = v->vm->options->translate;
 
     if (v->vm->options->engine == VM_ENGINE_INTERP)
         return true;

@@ -129,8 +129,8 @@ def clock_and_input():
         find = "$(grep -A4 '%s' /proc/bus/input/devices | sed -n 's/.*\\(event[0-9]*\\).*/\\1/p')"
         show = "hexdump -v -e '16/1 \"%02x \" \"\\n\"'"
         for name, monitor, pattern in (
-            ("AT Trans", ["sendkey a"], r" 01 00 1e 00 01 00 00 00 "),
-            ("Mouse", ["mouse_move 5 -3", "mouse_button 1"], r"(?s) 02 00 00 00 05 00 00 00 .* 02 00 01 00 fd ff ff ff .* 01 00 10 01 01 00 00 00 "),
+            ("AT Trans", ["sendkey a"], r" 01 00 1e 00 01 00 00 00"),
+            ("Mouse", ["mouse_move 5 -3", "mouse_button 1"], r"(?s) 02 00 00 00 05 00 00 00\n.* 02 00 01 00 fd ff ff ff\n.* 01 00 10 01 01 00 00 00"),
         ):
             machine.send(f"(cat /dev/input/{find % name} & sleep 4; kill $!) | {show}; echo en''d\n")
             time.sleep(1.5)

@@ -483,7 +483,8 @@ int main(int argc, char **argv)
     static const struct option long_options[] = {{"minutes", 1, 0, 'm'},  {"seed", 1, 0, 's'},   {"jobs", 1, 0, 'j'},
                                                  {"rows", 1, 0, 'r'},     {"blocks", 1, 0, 'b'}, {"reports", 1, 0, 'n'},
                                                  {"coverage", 1, 0, 'c'}, {"cases", 1, 0, 'k'},  {"helper", 1, 0, 'h'},
-                                                 {"skip", 1, 0, 'x'},     {"kind", 1, 0, 't'},   {0}};
+                                                 {"skip", 1, 0, 'x'},     {"kind", 1, 0, 't'},   {"engine", 1, 0, 'e'},
+                                                 {"variant", 1, 0, 'v'},  {0}};
     struct options options = {.seconds = 60, .seed = (uint64_t)time(NULL), .reports = 3, .helper = ORACLE_HELPER,
                               .interp = true, .translator = true};
     int c;

@@ -88,10 +88,7 @@ static bool enter(void *opaque)
     if (--e->entries_left == 0)
         cpu_set_interrupt_line(t->cpu, true);
     cache_remember_jump(&t->cache, next);
-    uint64_t left = translator_run(t, next);
-    if (left == NATIVE_LEAVE_BUDGET)
-        return false;
-    translator_go_on(t, left);
+    translator_go_on(t, translator_run(t, next));
     return true;
 }
 
