@@ -2,6 +2,7 @@
 #include "app/options.h"
 
 #include "cpu/instruction_table.h"
+#include "frontend/lift.h"
 
 static const char *flag_letters(uint32_t flags, char out[8])
 {
@@ -38,15 +39,15 @@ void list_instructions(FILE *out)
                       {ATTR_X87_CONTROL, "x87-control"},
                       {ATTR_NO_WAIT, "no-wait"},
                       {ATTR_STACK, "stack"}};
-    fprintf(out, "%-18s %-16s %-10s %-7s %-7s %-9s %-8s %-20s %s\n", "instruction", "kind", "class", "read", "written",
-            "undefined", "feature", "callout", "attributes");
+    fprintf(out, "%-18s %-16s %-10s %-7s %-7s %-9s %-8s %-20s %-41s %s\n", "instruction", "kind", "class", "read", "written",
+            "undefined", "feature", "callout", "translator", "attributes");
     for (unsigned row = ROW_NONE + 1; row < ROW_COUNT; row++) {
         const struct instruction_row *r = &instruction_table[row];
         char read[8], written[8], undefined[8];
-        fprintf(out, "%-18s %-16s %-10s %-7s %-7s %-9s %-8s %-20s", r->name, r->kind, classes[r->class],
+        fprintf(out, "%-18s %-16s %-10s %-7s %-7s %-9s %-8s %-20s %-41s", r->name, r->kind, classes[r->class],
                 flag_letters(r->flags_read, read), flag_letters(r->flags_written, written),
                 flag_letters(r->flags_undefined, undefined), features[r->feature],
-                r->callout_name ? r->callout_name : "-");
+                r->callout_name ? r->callout_name : "-", lift_describe_row(row));
         for (size_t i = 0; i < sizeof attributes / sizeof attributes[0]; i++)
             if (r->attributes & attributes[i].bit)
                 fprintf(out, " %s", attributes[i].name);

@@ -473,7 +473,7 @@ static const struct option_row rows[] = {
 
 static bool print_help(struct parse *parse, const char *value)
 {
-    fprintf(parse->out, "usage: dragoman [options]\n\n");
+    fprintf(parse->out, "usage: dragoman [options] [image of the first hard disk]\n\n");
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         const struct option_row *row = &rows[i];
         char left[64];

@@ -14,6 +14,7 @@ struct tail *add_tail(struct generator *g, enum tail_kind kind)
     memset(tail, 0, sizeof *tail);
     tail->kind = (uint8_t)kind;
     tail->op = (uint16_t)g->index;
+    tail->fpu = g->fpu;
     return tail;
 }
 
@@ -24,7 +25,7 @@ void add_site(struct generator *g, enum native_site_kind kind, uint32_t offset, 
         return;
     }
     g->result->sites[g->result->site_count++] =
-        (struct native_site){offset, g->block->ops[g->index].insn, (uint8_t)kind, recovery};
+        (struct native_site){.offset = offset, .insn = g->block->ops[g->index].insn, .kind = (uint8_t)kind, .recovery = recovery};
 }
 
 struct native_call *add_call(struct generator *g, const struct ir_op *op, enum native_call_kind kind)
@@ -42,6 +43,7 @@ struct native_call *add_call(struct generator *g, const struct ir_op *op, enum n
         .remaining = (uint8_t)(g->block->insn_count - op->insn),
         .eip = g->block->insns[op->insn].eip,
         .next_eip = g->block->insns[op->insn].next,
+        .row = g->block->insns[op->insn].row,
     };
     if (kind == NATIVE_CALLOUT) {
         call->function = (callout_fn)op->function;
@@ -101,7 +103,9 @@ void emit_one(struct generator *g, const struct ir_op *op)
     case IR_EXIT: emit_exit(g, op); break;
     case IR_EXIT_IF: emit_exit_if(g, op); break;
     case IR_EXIT_LOOP: emit_exit_loop(g, op); break;
+    case IR_FPU: emit_fpu(g, op); break;
     case IR_EXIT_INDIRECT:
+        emit_fpu_settle(g, false);
         if (op->a.kind == IR_VALUE_CONST)
             emit_mov_immediate(g->e, 4, R8, (uint32_t)op->a.value);
         else
@@ -121,13 +125,14 @@ void emit_one(struct generator *g, const struct ir_op *op)
 
 /* ---- out of line ---- */
 
-static void emit_call_and_leave(struct generator *g, const struct ir_op *op)
+static void emit_call_and_leave(struct generator *g, const struct ir_op *op, const struct fpu_point *point)
 {
     struct native_call *call = add_call(g, op, NATIVE_INTERPRET);
 
     if (!call)
         return;
     call->ends = true;
+    emit_fpu_write_back(g, point);
     emit_flags_home(g, op);
     emit_mov_immediate(g->e, 8, R8, (uint64_t)(uintptr_t)call);
     emit_call(g->e, g->request->thunks->call);
@@ -144,7 +149,9 @@ static void emit_tail(struct generator *g, const struct tail *tail)
     switch (tail->kind) {
     case TAIL_PROBE: emit_tail_probe(g, tail); break;
     case TAIL_SEGMENT: emit_tail_segment(g, tail); break;
-    case TAIL_CALL_LEAVE: emit_call_and_leave(g, op); break;
+    case TAIL_CALL_LEAVE: emit_call_and_leave(g, op, &tail->fpu); break;
+    case TAIL_FPU_PROBE: emit_tail_fpu_probe(g, tail); break;
+    case TAIL_FPU: emit_tail_fpu(g, tail); break;
     case TAIL_CHARGE:
         emit_alu_immediate(e, 8, 0, CPU(budget), (int32_t)g->block->insn_count, false);
         emit_mov_immediate(e, 4, R8, g->block->eip);
@@ -154,6 +161,7 @@ static void emit_tail(struct generator *g, const struct tail *tail)
         break;
     case TAIL_DIVIDE:
         add_site(g, SITE_DIVIDE, tail->site, e->position);
+        emit_fpu_write_back(g, &tail->fpu);
         emit_flags_home(g, op);
         emit_byte(e, 0x4c); /* lea r8, [rip + rel32] */
         emit_byte(e, 0x8d);
@@ -210,6 +218,7 @@ bool codegen(const struct codegen_request *request, struct emitter *e, struct co
     g->failed = false;
     g->linear = R8;
     g->tail_count = 0;
+    memset(&g->fpu, 0, sizeof g->fpu);
     memset(g->stub_jump_count, 0, sizeof g->stub_jump_count);
     memset(g->guarded, 0, sizeof g->guarded);
     memset(result->exits, 0, sizeof result->exits);
@@ -221,6 +230,7 @@ bool codegen(const struct codegen_request *request, struct emitter *e, struct co
 
         emit_one(g, &g->block->ops[i]);
         g->op_end[i] = e->position;
+        g->xmm_valid_after[i] = g->fpu.xmm_valid;
     }
     result->hot_end = e->position;
     emit_entry_home(g);

@@ -21,6 +21,7 @@
 
 enum native_site_kind {
     SITE_CALL,  /* offset: return address of a call to a thunk that may meet a guest fault */
+    SITE_FPU,   /* offset: of an x87, MMX or SSE instruction; recovery: likewise, or 0: nothing but to leave */
     SITE_DIVIDE /* offset: of the DIV or IDIV; recovery: where to go on when the host faults there */
 };
 
@@ -29,7 +30,14 @@ struct native_site {
     uint16_t insn;
     uint8_t kind;
     uint32_t recovery;
+    /* SITE_FPU: what is not in the vCPU at that point */
+    uint8_t xmm_dirty;     /* XMM registers whose values are in the host's only */
+    uint8_t data_segment;  /* of the last x87 memory operand; NO_SEGMENT: FDS is up to date */
+    uint16_t pointer_insn; /* instruction that FIP and FOP are of; NO_POINTER: up to date */
+    uint16_t fop;
 };
+#define NO_POINTER 0xffffu
+#define NO_SEGMENT 0xffu
 
 /* A way out as the linker sees it. */
 struct native_exit {

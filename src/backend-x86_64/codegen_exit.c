@@ -57,6 +57,7 @@ static void emit_edge(struct generator *g, unsigned link, unsigned place)
 
 void emit_exit(struct generator *g, const struct ir_op *op)
 {
+    emit_fpu_settle(g, false);
     emit_edge(g, op->link, op->place);
 }
 
@@ -64,6 +65,7 @@ void emit_exit_if(struct generator *g, const struct ir_op *op)
 {
     struct emitter *e = g->e;
 
+    emit_fpu_settle(g, false);
     if (g->block->links[op->link].kind == IR_LINK_FORWARD) {
         emit_align_field(e, 2);
         use_link(g, op->link, op->place);
@@ -83,6 +85,7 @@ void emit_exit_loop(struct generator *g, const struct ir_op *op)
     bool decrement = op->loop != IR_LOOP_COUNTER_ZERO, narrow = op->width == 2;
     uint32_t zero, condition = 0;
 
+    emit_fpu_settle(g, false);
     if (decrement)
         emit_lea(e, op->width, RCX, rm_base(RCX, -1));
     if (narrow) {
@@ -150,6 +153,7 @@ void emit_call_op(struct generator *g, const struct ir_op *op)
 
     if (!call)
         return;
+    emit_fpu_settle(g, true);
     if (op->a.kind == IR_VALUE_CONST)
         emit_mov_immediate(g->e, 4, R9, (uint32_t)op->a.value);
     else if (op->a.kind != IR_VALUE_NONE)

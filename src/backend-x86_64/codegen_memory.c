@@ -62,12 +62,23 @@ void emit_probe(struct generator *g, const struct ir_op *op)
     struct emitter *e = g->e;
     bool constant = op->address.base.kind == IR_VALUE_NONE && op->address.index.kind == IR_VALUE_NONE;
     unsigned table = op->access == IR_ACCESS_READ ? R13 : R12;
-    struct tail *tail = add_tail(g, TAIL_PROBE);
+    struct tail *tail = add_tail(g, op->probe == IR_PROBE_INTEGER ? TAIL_PROBE : TAIL_FPU_PROBE);
 
     if (!tail)
         return;
     g->linear = (uint8_t)emit_linear(g, op);
     tail->linear = g->linear;
+    if (op->probe != IR_PROBE_INTEGER) {
+        emit_fpu_probe_test(g, op, tail);
+        emit_mov(e, 4, R9, g->linear);
+        emit_op_extension(e, 4, 0xc1, 5, rm_register(R9)); /* shr */
+        emit_byte(e, PAGE_SHIFT);
+        emit_load(e, 8, R9, rm_indexed(table, R9, 3, 0));
+        emit_op(e, 8, 0x85, R9, rm_register(R9));
+        tail->jumps[tail->jump_count++] = emit_jcc_forward(e, CC_E);
+        tail->resume = e->position;
+        return;
+    }
     if (constant && ((uint32_t)op->address.displacement & (op->size - 1u))) {
         tail->jumps[tail->jump_count++] = emit_jmp_forward(e); /* misaligned for certain */
         tail->resume = e->position;
@@ -169,12 +180,27 @@ static void emit_leave_after(struct generator *g, unsigned index, bool in_eflags
     emit_jmp(g->e, in_eflags ? g->request->thunks->leave_at_eflags : g->request->thunks->leave_at_home);
 }
 
+/* Whether the instruction of op number INDEX leaves some flags as they were. What comes behind it may not ask for those, but
+ * who leaves there does. */
+static bool keeps_flags(const struct ir_block *block, unsigned index)
+{
+    for (unsigned i = index; i < block->op_count && block->ops[i].insn == block->ops[index].insn; i++)
+        if (block->ops[i].written && block->ops[i].written != IRF_ALL)
+            return true;
+    return false;
+}
+
 /* The operand is a bounce buffer: the ops up to the access once more, then the store itself. */
-static void emit_bounced(struct generator *g, unsigned probe)
+static void emit_bounced(struct generator *g, unsigned probe, unsigned xmm_valid)
 {
     const struct ir_block *block = g->block;
     unsigned i = probe + 1;
 
+    if (keeps_flags(block, i)) {
+        emit_plus_register(g->e, 4, 0x50, R8); /* push */
+        emit_unpark(g->e, R8, g->request->host_lahf);
+        emit_plus_register(g->e, 4, 0x58, R8); /* pop */
+    }
     for (; i < block->op_count; i++) {
         g->index = i;
         emit_one(g, &block->ops[i]);
@@ -186,8 +212,11 @@ static void emit_bounced(struct generator *g, unsigned probe)
         return;
     }
     emit_call(g->e, g->request->thunks->commit);
-    emit_jmp(g->e, g->op_end[i]);
+    uint32_t stay = emit_jmp_forward(g->e);
     emit_leave_after(g, i, block->ops[i].written != 0);
+    emit_patch(g->e, stay, g->e->position);
+    emit_xmm_reload(g, xmm_valid);
+    emit_jmp(g->e, g->op_end[i]);
 }
 
 void emit_tail_probe(struct generator *g, const struct tail *tail)
@@ -200,6 +229,7 @@ void emit_tail_probe(struct generator *g, const struct tail *tail)
     if (op->address.base.kind == IR_VALUE_TEMP && op->address.index.kind == IR_VALUE_NONE && !op->address.displacement)
         segment = g->segment_of_temp[op->address.base.number];
     g->linear = tail->linear;
+    emit_fpu_write_back(g, &tail->fpu);
     emit_flags_home(g, op);
     if (tail->linear != R8)
         emit_mov(g->e, 4, R8, tail->linear);
@@ -207,9 +237,11 @@ void emit_tail_probe(struct generator *g, const struct tail *tail)
         emit_straddle_check(g, op, segment - 1);
     emit_call(g->e, thunk[width_index(op->size)]);
     add_site(g, SITE_CALL, g->e->position, 0);
+    if (op->access == IR_ACCESS_READ) /* others come back to here only if nothing was called */
+        emit_xmm_reload(g, tail->fpu.xmm_valid);
     emit_jmp(g->e, tail->resume);
     if (op->access != IR_ACCESS_READ)
-        emit_bounced(g, tail->op);
+        emit_bounced(g, tail->op, tail->fpu.xmm_valid);
 }
 
 void emit_segment(struct generator *g, const struct ir_op *op)
@@ -253,9 +285,11 @@ void emit_tail_segment(struct generator *g, const struct tail *tail)
     const struct ir_op *op = &g->block->ops[tail->op];
     unsigned to = register_of(g, op->dst);
 
+    emit_fpu_write_back(g, &tail->fpu);
     emit_flags_home(g, op);
     emit_mov(g->e, 4, R8, to);
     emit_segment_call(g, op->segment, op->access, op->size);
+    emit_xmm_reload(g, tail->fpu.xmm_valid);
     emit_mov(g->e, 4, to, R8);
     emit_jmp(g->e, tail->resume);
 }

@@ -8,9 +8,19 @@
 #define NO_TEMP_REGISTER 0xff
 
 /* Code out of line, emitted behind the block. */
-enum tail_kind { TAIL_PROBE, TAIL_SEGMENT, TAIL_CALL_LEAVE, TAIL_CHARGE, TAIL_DIVIDE };
+enum tail_kind { TAIL_PROBE, TAIL_SEGMENT, TAIL_CALL_LEAVE, TAIL_CHARGE, TAIL_DIVIDE,
+                 TAIL_FPU_PROBE, TAIL_FPU };
+
+/* Guest FPU state that is in host registers, or not written down yet, at a point of the block. */
+struct fpu_point {
+    uint8_t xmm_valid;  /* host XMM registers with the guest's value */
+    uint8_t xmm_dirty;  /* of those, not in the vCPU */
+    uint16_t pointers;  /* op + 1 whose FIP and FOP are due; 0: none */
+    uint16_t data;      /* op + 1 whose FDS is due */
+};
 
 struct tail {
+    struct fpu_point fpu; /* where it is left from */
     uint8_t kind;
     uint8_t jump_count;
     uint16_t op;        /* index */
@@ -36,6 +46,8 @@ struct generator {
     unsigned stub_jump_count[2];
     bool guarded[2];                       /* the link compares an execute entry */
     uint32_t guard_field[2];
+    struct fpu_point fpu;
+    uint8_t xmm_valid_after[IR_MAX_OPS];
     unsigned tail_count;
     struct tail tails[MAX_TAILS];
 };
@@ -70,6 +82,18 @@ void emit_tail_probe(struct generator *g, const struct tail *tail);
 void emit_tail_segment(struct generator *g, const struct tail *tail);
 /* At the beginning of tail code: brings the flags home if op's recipe says that they are not there. */
 void emit_flags_home(struct generator *g, const struct ir_op *op);
+
+/* codegen_fpu.c */
+void emit_fpu(struct generator *g, const struct ir_op *op);
+void emit_fpu_probe_test(struct generator *g, const struct ir_op *op, struct tail *tail);
+void emit_tail_fpu_probe(struct generator *g, const struct tail *tail);
+void emit_tail_fpu(struct generator *g, const struct tail *tail);
+/* Brings into the vCPU what POINT says is not there. Flags kept; r9 is lost. */
+void emit_fpu_write_back(struct generator *g, const struct fpu_point *point);
+/* Before leaving, and before calls (which leave nothing in the host's registers). */
+void emit_fpu_settle(struct generator *g, bool call);
+/* Loads the XMM registers of SET from the vCPU. */
+void emit_xmm_reload(struct generator *g, unsigned set);
 
 /* codegen_exit.c */
 void emit_exit(struct generator *g, const struct ir_op *op);

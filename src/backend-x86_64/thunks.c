@@ -216,11 +216,9 @@ static uint32_t emit_commit(struct emitter *e, uint64_t function)
     emit_byte(e, 0x9c); /* pushfq */
     emit_push(e, R10);
     emit_push(e, R11);
-    emit_spill(e);
-    emit_alu_immediate(e, 8, 5, rm_register(RSP), 8, false);
+    emit_spill(e); /* with the return address 32 bytes are on the stack: it is aligned */
     emit_mov(e, 8, RDI, R15);
     emit_c_call(e, function);
-    emit_alu_immediate(e, 8, 0, rm_register(RSP), 8, false);
     emit_op(e, 4, 0x85, RAX, rm_register(RAX));
     uint32_t stay = emit_jcc_short(e, CC_E);
     emit_alu_immediate(e, 8, 0, rm_base(RSP, 24), 5, false);
@@ -258,6 +256,28 @@ static uint32_t emit_segment(struct emitter *e, uint64_t function, uint32_t retu
     emit_store(e, 8, CPU(native.fault_address), R9);
     emit_mov_immediate(e, 4, RAX, NATIVE_LEAVE_FAULT);
     emit_jmp(e, return_thunk);
+    return start;
+}
+
+static uint32_t emit_fpu_operand(struct emitter *e, uint64_t function)
+{
+    uint32_t start = e->position;
+
+    emit_spill(e);
+    emit_push(e, R8);
+    emit_push(e, R10);
+    emit_push(e, R11);
+    emit_mov(e, 8, RDI, R15);
+    emit_mov(e, 4, RSI, R8);
+    emit_mov(e, 4, RDX, R9);
+    emit_c_call(e, function);
+    emit_mov(e, 8, R9, RAX);
+    emit_pop(e, R11);
+    emit_pop(e, R10);
+    emit_pop(e, R8);
+    emit_reload(e);
+    emit_op(e, 8, 0x85, R9, rm_register(R9));
+    emit_ret(e);
     return start;
 }
 
@@ -358,6 +378,7 @@ void thunks_emit(struct emitter *e, const struct native_functions *f, bool host_
     }
     t->commit = emit_commit(e, (uint64_t)(uintptr_t)f->commit);
     t->segment = emit_segment(e, (uint64_t)(uintptr_t)f->segment, return_thunk);
+    t->fpu_operand = emit_fpu_operand(e, (uint64_t)(uintptr_t)f->fpu_operand);
     t->call = emit_call_thunk(e, (uint64_t)(uintptr_t)f->call, return_thunk);
     t->lookup_flat = emit_lookup(e, true, t->leave_at_home);
     t->lookup_other = emit_lookup(e, false, t->leave_at_home);

@@ -17,6 +17,7 @@ struct native_call {
     callout_fn function;       /* NATIVE_CALLOUT */
     struct callout_args *args; /* NATIVE_CALLOUT */
     const void *interpreted;   /* NATIVE_INTERPRET: what the manager made of it */
+    uint16_t row;              /* of the instruction table, for statistics */
 };
 
 /* Where indirect branches are looked up. */
@@ -47,6 +48,9 @@ struct native_functions {
     uint64_t (*commit)(struct vcpu *cpu);
     /* Linear address of OFFSET in segment WHAT & 7 for an access of WHAT >> 8 bytes (bit 3: write); ~0: fault. */
     uint64_t (*segment)(struct vcpu *cpu, uint32_t offset, unsigned what);
+    /* Address (host pointer - linear) for an x87, MMX or SSE operand of WHAT & FFh bytes (bit 8: write; 9: must be 16-byte
+     * aligned) if it may be accessed directly; else 0: the interpreter's. Never faults. */
+    uint64_t (*fpu_operand)(struct vcpu *cpu, uint32_t linear, unsigned what);
     /* Nonzero: leave; state.rip is set. OFFSET: of the memory operand. */
     uint64_t (*call)(struct vcpu *cpu, const struct native_call *call, uint32_t offset);
 };
@@ -56,6 +60,7 @@ enum native_leave {
     NATIVE_LEAVE_LOOKUP = 1, /* go on at state.rip */
     NATIVE_LEAVE_FAULT = 2,  /* a guest fault; the site is native.fault_address */
     NATIVE_LEAVE_DIVIDE = 3, /* #DE at state.rip's instruction; site as above */
+    NATIVE_LEAVE_STEP = 5,   /* the instruction at the site is the interpreter's */
     NATIVE_LEAVE_BUDGET = 4  /* state.rip set: what is left of the budget is less than the block */
 };
 
@@ -71,6 +76,7 @@ struct native_thunks {
     uint32_t read[4], write[4], update[4];
     uint32_t commit;      /* flags kept; returns behind the 5-byte jump when the translation must be left */
     uint32_t segment;     /* r8d: offset, r9d: what; returns r8d: linear address */
+    uint32_t fpu_operand; /* r8d: linear address, r9d: what; returns r9: addend or 0, and flags of testing it */
     uint32_t call;        /* r8: struct native_call *, r9d: offset */
     uint32_t lookup_flat; /* r8d: EIP; flags at home: jumps to its translation or leaves */
     uint32_t lookup_other; /* the same for code segments that are not flat */

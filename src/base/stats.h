@@ -7,6 +7,7 @@
 /* X(field, help) */
 #define STATS_COUNTERS(X)                                                       \
     X(instructions, "guest instructions retired")                               \
+    X(instructions_interpreted, "of these by the interpreter's own loop")        \
     X(blocks_decoded, "basic blocks decoded by the interpreter")                \
     X(blocks_entered, "basic blocks entered through the run loop")              \
     X(blocks_invalidated, "basic blocks discarded because their code changed")  \

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #define MAX_BLOCK_CODE 65536u /* more than the longest block can take */
+#define MAX_BLOCK_SHARE 8u     /* of a segment: small caches would never fill theirs */
 #define THUNK_ROOM 16384u
 
 static bool map_code(struct code_cache *cache, struct error *err)
@@ -48,6 +49,7 @@ bool cache_init(struct code_cache *cache, struct vcpu *cpu, uint32_t size, const
         cache_finish(cache);
         return error_set(err, "out of memory for the code cache's tables");
     }
+    memset(cache->jumps, 0xff, NATIVE_JUMP_COUNT * sizeof *cache->jumps); /* 0 would be a key */
     cache->emitter = (struct emitter){.writable = cache->writable, .position = 0, .end = THUNK_ROOM};
     thunks_emit(&cache->emitter, functions, host_lahf, &cache->thunks);
     cache->segments_start = THUNK_ROOM;
@@ -322,8 +324,10 @@ static void empty_segment(struct code_cache *cache, unsigned number)
 struct emitter *cache_begin(struct code_cache *cache)
 {
     struct emitter *e = &cache->emitter;
+    uint32_t share = cache->segment_size / MAX_BLOCK_SHARE, wanted = share < MAX_BLOCK_CODE ? share : MAX_BLOCK_CODE;
+    bool fresh = e->end - e->position == cache->segment_size;
 
-    if (e->end - e->position < MAX_BLOCK_CODE) {
+    if (!fresh && (e->overflow || e->end - e->position < wanted)) {
         cache->current = (cache->current + 1) % CACHE_SEGMENTS;
         empty_segment(cache, cache->current);
         e->position = cache->segments_start + cache->current * cache->segment_size;

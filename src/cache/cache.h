@@ -40,6 +40,7 @@ struct translation {
     uint32_t start, entry_eflags, entry_home, hot_end, end; /* offsets in the code range */
     uint16_t length;          /* guest bytes */
     uint16_t insn_count;
+    bool uses_fpu;            /* x87, MMX or SSE */
     uint32_t checked;         /* lockstep: how often it ran */
     bool dead;
     uint8_t segment;
@@ -86,7 +87,8 @@ void cache_finish(struct code_cache *cache);
 /* Key of what state.rip is at, given the fetch translation PHYSICAL. */
 struct translation_key cache_key(const struct vcpu *cpu, uint64_t physical);
 struct translation *cache_find(const struct code_cache *cache, const struct translation_key *key);
-/* Room for one more block in the current segment, evicting if need be; not while translated code runs. */
+/* Room for one more block in the current segment, evicting if need be; not while translated code runs. If the last block did
+ * not fit (emitter overflow), a new segment. */
 struct emitter *cache_begin(struct code_cache *cache);
 /* Enters a finished translation (its code was emitted at cache_begin()'s emitter): table, page list, code lines. */
 bool cache_insert(struct code_cache *cache, struct translation *translation);

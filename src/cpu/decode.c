@@ -99,6 +99,11 @@ static void convert_operand(struct operand *to, const ZydisDecodedOperand *from,
     memset(to, 0, sizeof *to);
     to->size = (uint8_t)(from->size / 8);
     to->base = to->index = GPR_ZERO;
+    to->field = from->encoding == ZYDIS_OPERAND_ENCODING_MODRM_REG  ? OPERAND_FIELD_REG
+                : from->encoding == ZYDIS_OPERAND_ENCODING_MODRM_RM ? OPERAND_FIELD_RM
+                                                                    : OPERAND_FIELD_OTHER;
+    to->read = from->actions & ZYDIS_OPERAND_ACTION_MASK_READ;
+    to->written = from->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE;
     switch (from->type) {
     case ZYDIS_OPERAND_TYPE_REGISTER:
         convert_register(to, from->reg.value);
@@ -224,6 +229,13 @@ enum decode_status decode_instruction(const struct decoder *decoder, const uint8
     out->operand_size = z.operand_width / 8;
     out->address_size = z.address_width / 8;
     out->opcode = z.opcode;
+    out->map = z.opcode_map == ZYDIS_OPCODE_MAP_0F     ? 1
+               : z.opcode_map == ZYDIS_OPCODE_MAP_0F38 ? 2
+               : z.opcode_map == ZYDIS_OPCODE_MAP_0F3A ? 3
+                                                       : 0;
+    for (unsigned i = 0; i < z.raw.prefix_count; i++)
+        if (z.raw.prefixes[i].type == ZYDIS_PREFIX_TYPE_MANDATORY)
+            out->mandatory = z.raw.prefixes[i].value;
     out->lock = (z.attributes & ZYDIS_ATTRIB_HAS_LOCK) != 0;
     if (z.attributes & ZYDIS_ATTRIB_HAS_REPNE)
         out->repeat = REPEAT_NE;

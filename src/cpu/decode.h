@@ -10,6 +10,8 @@
 enum operand_kind { OPERAND_NONE, OPERAND_GPR, OPERAND_SEGMENT, OPERAND_CONTROL, OPERAND_DEBUG, OPERAND_TEST, OPERAND_X87,
                     OPERAND_MMX, OPERAND_XMM, OPERAND_MEMORY, OPERAND_IMMEDIATE, OPERAND_FAR_POINTER };
 
+enum operand_field { OPERAND_FIELD_OTHER, OPERAND_FIELD_REG, OPERAND_FIELD_RM };
+
 struct operand {
     uint8_t kind;
     uint8_t size;       /* bytes: 1, 2, 4, 6, 8, 10, 16, 28, 108, 512 ...; 0 for LEA-like */
@@ -23,6 +25,8 @@ struct operand {
                          * the target EIP of a relative branch, wrapped to the operand size */
     uint16_t selector;  /* far pointer: value is the offset */
     bool relative;      /* OPERAND_IMMEDIATE that was a relative branch */
+    uint8_t field;      /* OPERAND_FIELD_*: where the encoding has it */
+    bool read, written; /* at least in part */
 };
 
 struct decoded_instruction {
@@ -34,6 +38,8 @@ struct decoded_instruction {
     uint8_t repeat;        /* REPEAT_*; only on string instructions */
     uint8_t operand_count; /* explicit and, for implicit ones engines need, hidden operands excluded */
     uint8_t opcode;        /* last opcode byte */
+    uint8_t map;           /* 0 one-byte opcodes, 1 0F, 2 0F 38, 3 0F 3A */
+    uint8_t mandatory;     /* 66h, F2h, F3h where the prefix is part of the opcode, else 0 */
     uint8_t modrm;
     bool has_modrm;
     struct operand operands[4];

@@ -8,6 +8,17 @@ enum { FEATURE_DMA = 0x01, FEATURE_OVERLAP = 0x02 };
 enum { PART_SYNC = 0x80, PART_SUBHEADER = 0x40, PART_HEADER = 0x20, PART_USER = 0x10, PART_EDC = 0x08 };
 enum { SECTORS_PER_CD_BLOCK = CD_BLOCK / BLOCK_SECTOR };
 
+/* Whoever does it: guest, user or reset. */
+static void move_tray(struct ide_drive *drive, bool open)
+{
+    const struct ide_events *events = &drive->channel->events;
+    if (drive->tray_open == open)
+        return;
+    drive->tray_open = open;
+    if (events->tray_moved)
+        events->tray_moved(events->opaque, drive->channel->number, drive->number, open);
+}
+
 void atapi_reset(struct ide_drive *drive, bool hard)
 {
     drive->locked = false;
@@ -16,7 +27,7 @@ void atapi_reset(struct ide_drive *drive, bool hard)
         return;
     drive->transfer_mode = 0x22;
     drive->revert_on_reset = false;
-    drive->tray_open = false;
+    move_tray(drive, false);
     drive->sense_key = drive->sense_asc = drive->sense_ascq = 0;
     drive->unit_attention = true;
     drive->attention_asc = ASC_POWER_ON;
@@ -34,19 +45,22 @@ uint32_t atapi_blocks(const struct ide_drive *drive)
     return blocks < UINT32_MAX ? (uint32_t)blocks : UINT32_MAX;
 }
 
+void atapi_set_tray(struct ide_drive *drive, bool open)
+{
+    if (drive->tray_open == open)
+        return;
+    move_tray(drive, open);
+    if (drive->block) {
+        drive->unit_attention = !open;
+        drive->attention_asc = ASC_MEDIUM_CHANGED;
+    }
+    drive->media_event = !drive->block ? EVENT_NONE : open ? EVENT_REMOVAL : EVENT_NEW_MEDIUM;
+}
+
 void atapi_change_medium(struct ide_drive *drive, struct block *block)
 {
-    bool had = atapi_medium_present(drive);
+    atapi_set_tray(drive, true);
     drive->block = block;
-    drive->tray_open = false;
-    if (block) {
-        drive->unit_attention = true;
-        drive->attention_asc = ASC_MEDIUM_CHANGED;
-        drive->media_event = EVENT_NEW_MEDIUM;
-    } else if (had) {
-        drive->unit_attention = false;
-        drive->media_event = EVENT_REMOVAL;
-    }
 }
 
 /* ---- ends ---- */

@@ -181,7 +181,6 @@ void atapi_parameters(struct ide_drive *drive)
 static void start_stop(struct ide_drive *drive)
 {
     bool start = drive->packet[4] & 1, load_eject = drive->packet[4] & 2;
-    const struct ide_events *events = &drive->channel->events;
     bool open = load_eject && !start;
     if (!load_eject || open == drive->tray_open) {
         atapi_complete(drive);
@@ -191,17 +190,8 @@ static void start_stop(struct ide_drive *drive)
         atapi_check_condition(drive, SENSE_ILLEGAL_REQUEST, ASC_REMOVAL_PREVENTED, 2);
         return;
     }
-    drive->tray_open = open;
-    if (open) {
-        drive->media_event = drive->block ? EVENT_REMOVAL : EVENT_NONE;
-    } else if (drive->block) {
-        drive->unit_attention = true;
-        drive->attention_asc = ASC_MEDIUM_CHANGED;
-        drive->media_event = EVENT_NEW_MEDIUM;
-    }
+    atapi_set_tray(drive, open);
     atapi_complete(drive);
-    if (events->tray_moved)
-        events->tray_moved(events->opaque, drive->channel->number, drive->number, open);
 }
 
 static void get_event_status(struct ide_drive *drive)

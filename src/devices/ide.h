@@ -30,8 +30,8 @@ struct ide_drive_info {
     bool tray_open, locked;
 };
 
-/* CD-ROM drives: the guest opened or closed the tray of drive DRIVE (0, 1) of channel CHANNEL. Called
- * inside a port write. */
+/* CD-ROM drives: the tray of drive DRIVE (0, 1) of channel CHANNEL was opened or closed, by the guest, by the board or
+ * by a reset. */
 struct ide_events {
     void (*tray_moved)(void *opaque, unsigned channel, unsigned drive, bool open);
     void *opaque;

@@ -178,6 +178,8 @@ void atapi_command(struct ide_drive *drive); /* command register */
 void atapi_next_piece(struct ide_drive *drive);
 void atapi_dma(struct ide_drive *drive);
 void atapi_piece_taken(struct ide_drive *drive);
+void atapi_set_tray(struct ide_drive *drive, bool open);
+/* BLOCK may be NULL. Leaves the tray open. */
 void atapi_change_medium(struct ide_drive *drive, struct block *block);
 /* Replies of atapi_packets.c: data in REPLY, cut to what the packet allows; blocks from the disc; no data. */
 void atapi_reply(struct ide_drive *drive, uint32_t length, uint32_t allocation);

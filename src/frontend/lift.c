@@ -89,19 +89,6 @@ void lift_callout(struct lift *l)
     l->ended = ends;
 }
 
-void lift_x87(struct lift *l)
-{
-    lift_interpret(l);
-}
-void lift_mmx(struct lift *l)
-{
-    lift_interpret(l);
-}
-void lift_sse(struct lift *l)
-{
-    lift_interpret(l);
-}
-
 /* ---- blocks ---- */
 
 /* 16-bit IP wraps in real and virtual-8086 mode as long as the segment ends at FFFFh; elsewhere running past the limit

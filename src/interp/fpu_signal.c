@@ -23,11 +23,11 @@ static struct sigaction previous;
 
 /* Who knows the code that this thread runs; a thread runs one vCPU. */
 static _Thread_local struct {
-    bool (*resolve)(void *opaque, uintptr_t pc, uintptr_t *recovery);
+    fpu_resolver *resolve;
     void *opaque;
 } resolver;
 
-void fpu_signal_set_resolver(bool (*resolve)(void *opaque, uintptr_t pc, uintptr_t *recovery), void *opaque)
+void fpu_signal_set_resolver(fpu_resolver *resolve, void *opaque)
 {
     resolver.resolve = resolve;
     resolver.opaque = opaque;
@@ -69,7 +69,7 @@ static void on_sigfpe(int signal_number, siginfo_t *info, void *context)
 
     uintptr_t recovery;
 
-    if (!fault && resolver.resolve && resolver.resolve(resolver.opaque, (uintptr_t)registers[REG_RIP], &recovery)) {
+    if (!fault && resolver.resolve && resolver.resolve(resolver.opaque, (uintptr_t)registers[REG_RIP], u, &recovery)) {
         registers[REG_RIP] = (greg_t)recovery;
         return;
     }

@@ -41,6 +41,8 @@ bool fpu_signal_install(void);
 
 /* For translated code, which has no entries in the table: RESOLVE is asked on this thread, in the signal handler, where to
  * go on after a fault at host address PC; false: not ours. NULL: nobody. */
-void fpu_signal_set_resolver(bool (*resolve)(void *opaque, uintptr_t pc, uintptr_t *recovery), void *opaque);
+/* CONTEXT: the ucontext_t, which it may change. */
+typedef bool fpu_resolver(void *opaque, uintptr_t pc, void *context, uintptr_t *recovery);
+void fpu_signal_set_resolver(fpu_resolver *resolve, void *opaque);
 
 #endif

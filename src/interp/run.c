@@ -163,6 +163,7 @@ static void step(struct interp *interp)
     uint64_t exceptions = cpu->stats->exceptions;
     bool software_interrupt = is_software_interrupt(cpu, block);
     cpu->budget -= block->count;
+    cpu->stats->instructions_interpreted += block->count;
     execute(cpu, block->ops);
     forget_uncached(interp);
     if (cpu->stats->exceptions != exceptions) { /* a new task's T bit outlives the exception that switched to it */
@@ -319,8 +320,10 @@ void interp_run(struct interp *interp)
         }
         if (LOG_ENABLED(cpu->log, EXEC))
             log_write(cpu->log, "Trace: %08x mode %08x", block->linear, block->mode);
+        int64_t budget = cpu->budget;
         cpu->budget -= block->count;
         execute(cpu, block->ops);
+        cpu->stats->instructions_interpreted += (uint64_t)(budget - cpu->budget);
         if (unlikely(interp->uncached))
             forget_uncached(interp);
     }

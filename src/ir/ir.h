@@ -48,7 +48,8 @@ enum ir_shape {
     IR_SHAPE_UPDATE_A_B,
     IR_SHAPE_UPDATE_BOTH,  /* dst and a read and written */
     IR_SHAPE_READ_A,
-    IR_SHAPE_READ_DST_A    /* dst and a read */
+    IR_SHAPE_READ_DST_A,   /* dst and a read */
+    IR_SHAPE_FPU           /* dst written, a read, either may be missing */
 };
 
 #define EFFECT_CLOBBERS_FLAGS 0x001u /* host EFLAGS are lost before anything else happens */
@@ -97,6 +98,33 @@ struct ir_address {
 enum ir_access { IR_ACCESS_READ, IR_ACCESS_WRITE, IR_ACCESS_UPDATE };
 enum ir_loop { IR_LOOP_COUNT, IR_LOOP_WHILE_ZERO, IR_LOOP_WHILE_NOT_ZERO, IR_LOOP_COUNTER_ZERO };
 
+/* The encoding of an FPU op, less addresses and REX: [prefix] 0F.. opcode ModRM [immediate]. */
+enum ir_fpu_unit { IR_FPU_X87, IR_FPU_MMX, IR_FPU_SSE, IR_FPU_SSE_MMX };
+enum ir_fpu_flags { IR_FPU_NO_FLAGS, IR_FPU_SETS_FLAGS /* all */, IR_FPU_READS_FLAGS /* ZF PF CF */ };
+struct ir_fpu {
+    uint8_t unit;        /* enum ir_fpu_unit */
+    uint8_t prefix;      /* 0, 66h, F2h, F3h */
+    uint8_t map;         /* 0 one byte (x87), 1 0F, 2 0F 38, 3 0F 3A */
+    uint8_t opcode, modrm;
+    bool has_modrm;      /* EMMS has none */
+    bool has_immediate;
+    uint8_t immediate;
+    bool reg_is_gpr;     /* ModRM.reg is a general register (dst if it is written, else a) */
+    bool rm_is_gpr;
+    bool notes_pointers; /* x87: FIP, FOP and, with memory, FDP */
+    uint16_t fop;        /* notes_pointers: FOP */
+    uint8_t segment;     /* with memory: the operand's segment, for FDS */
+    uint8_t flags;       /* enum ir_fpu_flags */
+    uint16_t xmm_read, xmm_written; /* sets of XMM registers; written parts of a register count as read, too */
+};
+
+/* How a PROBE proves that the operand stays in its page. */
+enum ir_probe_kind {
+    IR_PROBE_INTEGER,    /* by alignment; what is misaligned, or not plain memory, is done by C, access by access */
+    IR_PROBE_FPU,        /* by its offset in the page; what is not plain memory is the interpreter's: op.aux of the FPU op */
+    IR_PROBE_FPU_ALIGNED /* 16 bytes that must be aligned, the interpreter raises #GP(0) */
+};
+
 #define IR_NO_RECIPE 0xffffu
 #define IR_RECIPE_HOME 0xfffeu /* the carry that INC and DEC keep: bit 8 of the parked flags */
 
@@ -117,6 +145,7 @@ struct ir_op {
     uint8_t loop;        /* EXIT_LOOP */
     uint8_t link;        /* EXIT*: which of the block's links */
     uint8_t vector;      /* RAISE */
+    uint8_t probe;       /* PROBE: enum ir_probe_kind */
     uint8_t place;       /* EXIT*: IR_PLACE_*, set by the flag pass */
     uint16_t insn;       /* index of the guest instruction it belongs to */
     uint16_t recipe;     /* RECOMPUTE: op number whose flags; ops with EFFECT_MAY_FAULT: how to recompute the flags if it
@@ -124,7 +153,8 @@ struct ir_op {
                           * they keep (or IR_RECIPE_HOME) */
     struct ir_value dst, a, b;
     struct ir_address address;
-    void *aux;           /* CALLOUT: struct callout_args *; INTERPRET, STEP_FORWARD: owned by the lifter's caller */
+    struct ir_fpu fpu;   /* FPU */
+    void *aux;           /* FPU: as INTERPRET; CALLOUT: struct callout_args *; INTERPRET, STEP_FORWARD: owned by the lifter's caller */
     void *function;      /* CALLOUT: the C function */
 };
 

@@ -14,6 +14,9 @@ static inline unsigned ir_shape(const struct ir_op *op)
 static inline bool ir_has_dst(const struct ir_op *op)
 {
     unsigned shape = ir_shape(op);
+    if (shape == IR_SHAPE_FPU) {
+        return op->dst.kind != IR_VALUE_NONE;
+    }
     return shape != IR_SHAPE_NONE && shape != IR_SHAPE_ADDRESS && shape != IR_SHAPE_READ_A;
 }
 
@@ -32,6 +35,9 @@ static inline bool ir_dst_read(const struct ir_op *op)
 static inline bool ir_has_a(const struct ir_op *op)
 {
     unsigned shape = ir_shape(op);
+    if (shape == IR_SHAPE_FPU) {
+        return op->a.kind != IR_VALUE_NONE;
+    }
     return shape == IR_SHAPE_DST_A || shape == IR_SHAPE_DST_A_B || shape == IR_SHAPE_UPDATE_A ||
            shape == IR_SHAPE_UPDATE_A_B || shape == IR_SHAPE_UPDATE_BOTH || shape == IR_SHAPE_READ_A ||
            shape == IR_SHAPE_READ_DST_A;

@@ -273,9 +273,68 @@ static void read_address(struct parser *p, struct ir_address *address)
 
 /* ---- ops ---- */
 
+static struct ir_value read_fpu_operand(struct parser *p, const struct ir_op *op)
+{
+    return accept_word(p, "none") ? IR_NONE_VALUE : read_value(p, op->width ? op->width : 4);
+}
+
+static unsigned read_hexadecimal_small(struct parser *p, unsigned maximum)
+{
+    uint64_t value = 0;
+    return read_unsigned(p, 16, maximum, &value) ? (unsigned)value : 0;
+}
+
+static void read_fpu_encoding(struct parser *p, struct ir_fpu *fpu)
+{
+    if (!expect(p, '{')) {
+        return;
+    }
+    fpu->unit = (uint8_t)READ_CHOICE(p, "unit", ir_text_fpu_units);
+    fpu->prefix = (uint8_t)read_hexadecimal_small(p, 0xff);
+    fpu->map = (uint8_t)read_hexadecimal_small(p, 3);
+    fpu->opcode = (uint8_t)read_hexadecimal_small(p, 0xff);
+    fpu->has_modrm = !accept_word(p, "none");
+    if (fpu->has_modrm) {
+        fpu->modrm = (uint8_t)read_hexadecimal_small(p, 0xff);
+    }
+    while (!p->failed && !accept(p, '}')) {
+        if (accept_word(p, "imm")) {
+            fpu->has_immediate = true;
+            fpu->immediate = (uint8_t)read_hexadecimal_small(p, 0xff);
+        } else if (accept_word(p, "reg")) {
+            fpu->reg_is_gpr = true;
+        } else if (accept_word(p, "rm")) {
+            fpu->rm_is_gpr = true;
+        } else if (accept_word(p, "pointers")) {
+            fpu->notes_pointers = true;
+            fpu->fop = (uint16_t)read_hexadecimal_small(p, 0xffff);
+            for (unsigned i = 0; i < 6; i++) {
+                fpu->segment = accept_word(p, ir_text_segments[i]) ? (uint8_t)i : fpu->segment;
+            }
+        } else if (accept_word(p, ir_text_fpu_flags[IR_FPU_SETS_FLAGS])) {
+            fpu->flags = IR_FPU_SETS_FLAGS;
+        } else if (accept_word(p, ir_text_fpu_flags[IR_FPU_READS_FLAGS])) {
+            fpu->flags = IR_FPU_READS_FLAGS;
+        } else if (accept_word(p, "xmm_read")) {
+            fpu->xmm_read = (uint16_t)read_hexadecimal_small(p, 0xffff);
+        } else if (accept_word(p, "xmm_written")) {
+            fpu->xmm_written = (uint16_t)read_hexadecimal_small(p, 0xffff);
+        } else {
+            fail(p, "unknown word in an encoding");
+        }
+    }
+}
+
 static void read_operands(struct parser *p, struct ir_op *op)
 {
     bool comma = false;
+    if (op->opcode == IR_FPU) {
+        op->dst = read_fpu_operand(p, op);
+        expect(p, ',');
+        op->a = read_fpu_operand(p, op);
+        read_fpu_encoding(p, &op->fpu);
+        return;
+    }
     if (op->opcode == IR_PROBE) {
         op->access = (uint8_t)READ_CHOICE(p, "r, w or rw", ir_text_accesses);
     }
@@ -372,6 +431,10 @@ static void read_op(struct parser *p)
     }
     if (opcode == IR_PROBE) {
         op->size = op->width;
+        if (peek(p) == '.') {
+            p->at++;
+            op->probe = (uint8_t)READ_CHOICE(p, "kind of probe", ir_text_probe_kinds);
+        }
     }
     read_operands(p, op);
     read_notes(p, op);

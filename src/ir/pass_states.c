@@ -2,7 +2,7 @@
  *
  * The linear address that the earlier one found is kept and used again if segment and offset are the same, the checks
  * of the later one are not stronger, and the temp can be kept: never more than two live at once, and it alone where an
- * op may want a scratch register (those that read flags, probes with two registers).  Segment registers change only in
+ * op may want a scratch register (those that read flags, probes with two registers, FPU ops and their probes).  Segment registers change only in
  * calls, which end the search. */
 #include "ir/passes.h"
 
@@ -43,7 +43,7 @@ static bool writes_address(const struct ir_op *op, const struct ir_address *addr
 static bool wants_scratch(const struct ir_op *op)
 {
     const struct ir_op_info *info = &ir_op_table[op->opcode];
-    return info->read || info->effects & EFFECT_CONDITION ||
+    return info->read || info->effects & EFFECT_CONDITION || op->opcode == IR_FPU || op->probe != IR_PROBE_INTEGER ||
            (op->opcode == IR_PROBE && op->address.base.kind != IR_VALUE_NONE &&
             op->address.index.kind != IR_VALUE_NONE);
 }

@@ -9,6 +9,9 @@ const char ir_text_segments[6][3] = {"es", "cs", "ss", "ds", "fs", "gs"};
 const char ir_text_accesses[3][3] = {"r", "w", "rw"};
 const char ir_text_loops[4][16] = {"count", "zero", "not_zero", "counter_zero"};
 const char ir_text_link_kinds[3][12] = {"forward", "backward", "other_page"};
+const char ir_text_probe_kinds[3][12] = {"", "fpu", "fpu_aligned"};
+const char ir_text_fpu_units[4][8] = {"x87", "mmx", "sse", "sse_mmx"};
+const char ir_text_fpu_flags[3][12] = {"", "sets_flags", "reads_flags"};
 const char ir_text_high[4][3] = {"ah", "ch", "dh", "bh"};
 const char ir_text_registers[3][8][4] = {
     {"al", "cl", "dl", "bl", "spl", "bpl", "sil", "dil"},
@@ -74,9 +77,48 @@ static void print_address(FILE *out, const struct ir_address *address)
     fputc(']', out);
 }
 
+static void print_fpu(FILE *out, const struct ir_op *op)
+{
+    const struct ir_value operands[] = {op->dst, op->a};
+    const struct ir_fpu *fpu = &op->fpu;
+    for (unsigned i = 0; i < 2; i++) {
+        fputs(i ? ", " : " ", out);
+        if (operands[i].kind == IR_VALUE_NONE) {
+            fputs("none", out);
+        } else {
+            print_value(out, operands[i], op->width ? op->width : 4);
+        }
+    }
+    fprintf(out, " {%s %x %x %02x", WORD(ir_text_fpu_units, fpu->unit), fpu->prefix, fpu->map, fpu->opcode);
+    fprintf(out, fpu->has_modrm ? " %02x" : " none", fpu->modrm);
+    if (fpu->has_immediate) {
+        fprintf(out, " imm %x", fpu->immediate);
+    }
+    fprintf(out, "%s%s", fpu->reg_is_gpr ? " reg" : "", fpu->rm_is_gpr ? " rm" : "");
+    if (fpu->notes_pointers) {
+        bool memory = op->dst.kind == IR_VALUE_MEM || op->a.kind == IR_VALUE_MEM;
+        fprintf(out, " pointers %x%s%s", fpu->fop, memory ? " " : "",
+                memory ? WORD(ir_text_segments, fpu->segment) : "");
+    }
+    if (fpu->flags != IR_FPU_NO_FLAGS) {
+        fprintf(out, " %s", WORD(ir_text_fpu_flags, fpu->flags));
+    }
+    if (fpu->xmm_read) {
+        fprintf(out, " xmm_read %x", fpu->xmm_read);
+    }
+    if (fpu->xmm_written) {
+        fprintf(out, " xmm_written %x", fpu->xmm_written);
+    }
+    fputc('}', out);
+}
+
 static void print_operands(FILE *out, const struct ir_op *op)
 {
     const char *separator = " ";
+    if (op->opcode == IR_FPU) {
+        print_fpu(out, op);
+        return;
+    }
     if (op->opcode == IR_PROBE) {
         fprintf(out, " %s", WORD(ir_text_accesses, op->access));
     }
@@ -160,6 +202,9 @@ void ir_print_op(FILE *out, const struct ir_block *block, const struct ir_op *op
     }
     if (info->effects & EFFECT_NARROW) {
         fprintf(out, ".%u", op->narrow);
+    }
+    if (op->opcode == IR_PROBE && op->probe != IR_PROBE_INTEGER) {
+        fprintf(out, ".%s", WORD(ir_text_probe_kinds, op->probe));
     }
     print_operands(out, op);
     print_notes(out, op);

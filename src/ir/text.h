@@ -6,11 +6,17 @@
  *     movsx.4.1 ecx, m           m: what the last probe found
  *     lock add.4 m, -0x10
  *     probe.4 rw [ebx+esi*4+8]   size of the access; r, w, or rw to update
+ *     probe.8.fpu r [ebx]        kind of probe: fpu, fpu_aligned
  *     segment.2 t0, ds.4 r [ebx] width of the offset; segment and size of the access
  *     exit_if.nz 1               link
  *     exit_loop.4 zero 1         what loops: count, zero, not_zero, counter_zero; link
  *     raise 6                    vector
  *     interpret leaves           the dispatcher goes on behind it
+ *     fpu.4 none, m {sse f3 1 58 c1 xmm_read 3 xmm_written 1}
+ *                                destination and source, either of which may be none; unit, prefix, map, opcode and ModRM
+ *                                (or none) in hexadecimal; then what there is of: imm and its byte, reg and rm (general
+ *                                registers), pointers, FOP and, with memory, the segment, sets_flags, reads_flags,
+ *                                xmm_read and xmm_written and their sets
  *     probe.4 r [ebx] {recipe 3} number of the op whose flags are meant, or "home"
  *     exit 0 {place eflags home}
  */
@@ -24,6 +30,9 @@ extern const char ir_text_segments[6][3]; /* in the encoding's order: ES CS SS D
 extern const char ir_text_accesses[3][3];
 extern const char ir_text_loops[4][16];
 extern const char ir_text_link_kinds[3][12];
+extern const char ir_text_probe_kinds[3][12]; /* the first is not written */
+extern const char ir_text_fpu_units[4][8];
+extern const char ir_text_fpu_flags[3][12]; /* the first is not written */
 extern const char ir_text_high[4][3];
 /* The name of general register NUMBER as an operand of WIDTH bytes. */
 extern const char ir_text_registers[3][8][4]; /* by log2(width) */

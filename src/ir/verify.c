@@ -126,12 +126,16 @@ static bool verify_pressure(struct verifier *v, const int *first_definition)
 struct probed {
     const struct ir_op *probe; /* NULL: there is none */
     unsigned index;            /* of the probe */
-    unsigned writes;
+    unsigned uses, writes;
 };
 
 /* A probe for writing must have led to a store, else the back end's record of the access is left open. */
 static bool close_probe(struct verifier *v, struct probed *probed)
 {
+    if (probed->probe && probed->probe->probe != IR_PROBE_INTEGER && probed->uses == 0) {
+        v->index = probed->index;
+        return ir_verify_fail(v, "probe for the FPU, and no FPU op uses it");
+    }
     if (probed->probe && probed->probe->access != IR_ACCESS_READ && probed->writes == 0) {
         v->index = probed->index;
         return ir_verify_fail(v, "probe for writing, and nothing writes");
@@ -140,12 +144,27 @@ static bool close_probe(struct verifier *v, struct probed *probed)
     return true;
 }
 
+/* The probe of an FPU op leaves what is not plain memory to the interpreter, which does the whole instruction in the
+ * op's place: that probe is for this one op, and other ops cannot use it. */
+static bool verify_unit(struct verifier *v, const struct probed *probed)
+{
+    bool fpu_op = v->block->ops[v->index].opcode == IR_FPU;
+    if (fpu_op != (probed->probe->probe != IR_PROBE_INTEGER)) {
+        return ir_verify_fail(v, fpu_op ? "m was not probed for the FPU" : "m was probed for the FPU");
+    }
+    return !fpu_op || probed->uses == 0 || ir_verify_fail(v, "m was probed for one FPU op only");
+}
+
 static bool verify_use(struct verifier *v, struct probed *probed, bool reads, bool writes, unsigned width)
 {
     if (!probed->probe) {
         return ir_verify_fail(v, "m without a probe before it");
     }
-    if (width > probed->probe->size) {
+    if (!verify_unit(v, probed)) {
+        return false;
+    }
+    /* How much of its operand an FPU op takes is in its encoding. */
+    if (v->block->ops[v->index].opcode != IR_FPU && width > probed->probe->size) {
         return ir_verify_fail(v, "m is wider than what was probed");
     }
     if (probed->writes) {
@@ -157,6 +176,7 @@ static bool verify_use(struct verifier *v, struct probed *probed, bool reads, bo
     if (writes && probed->probe->access == IR_ACCESS_READ) {
         return ir_verify_fail(v, "m is written, but was probed for reading");
     }
+    probed->uses++;
     probed->writes += writes;
     return true;
 }
@@ -174,7 +194,7 @@ static bool verify_memory(struct verifier *v)
             return false;
         }
         if (op->opcode == IR_PROBE) {
-            probed = (struct probed){op, index, 0};
+            probed = (struct probed){.probe = op, .index = index};
         }
         if (op->dst.kind == IR_VALUE_MEM && !verify_use(v, &probed, ir_dst_read(op), ir_dst_written(op), op->width)) {
             return false;
@@ -199,8 +219,9 @@ static bool changes_state(const struct ir_op *op)
     if (moves_flags_only(op)) {
         return false;
     }
-    if (ir_op_table[op->opcode].written || (ir_dst_written(op) && op->dst.kind == IR_VALUE_MEM) ||
-        op->opcode == IR_CLD || op->opcode == IR_STD) {
+    bool writes_memory = ir_dst_written(op) && op->dst.kind == IR_VALUE_MEM;
+    if (ir_op_table[op->opcode].written || writes_memory || op->opcode == IR_FPU || op->opcode == IR_CLD ||
+        op->opcode == IR_STD) {
         return true;
     }
     for (unsigned number = 0; number < 8; number++) {

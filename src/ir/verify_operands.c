@@ -7,7 +7,8 @@
 #define REG        (WIDE | KIND(HIGH))
 #define RM         (REG | KIND(MEM))
 #define RMI        (RM | KIND(CONST))
-#define COUNT      (KIND(CONST) | KIND(GUEST)) /* of a shift */
+#define COUNT      (KIND(CONST) | KIND(GUEST))      /* of a shift */
+#define UNIT       (NONE | KIND(GUEST) | KIND(MEM)) /* of x87, MMX, SSE: the other operands are in the encoding */
 
 /* Widths as a set: bit 1 stands for a byte, 2 for 16, 4 for 32, 8 for 64 bits. 0: the width has no meaning. */
 struct form {
@@ -43,7 +44,9 @@ static const struct form forms[IR_OPCODE_COUNT] = {
     [IR_CHECK_TARGET] = {NONE, WIDE, NONE, 0},
     [IR_STEP_FORWARD... IR_RECOMPUTE] = {NONE, NONE, NONE, 0},
     [IR_CALLOUT] = {NONE, NONE | WIDE | KIND(CONST), NONE, 0},
-    [IR_INTERPRET... IR_EXIT_IF] = {NONE, NONE, NONE, 0},
+    [IR_INTERPRET] = {NONE, NONE, NONE, 0},
+    [IR_FPU] = {UNIT, UNIT, NONE, 0},
+    [IR_CHARGE... IR_EXIT_IF] = {NONE, NONE, NONE, 0},
     [IR_EXIT_LOOP] = {NONE, NONE, NONE, 2 | 4},
     [IR_EXIT_INDIRECT] = {NONE, WIDE, NONE, 0},
     [IR_EXIT_CALLOUT] = {NONE, NONE | WIDE | KIND(CONST), NONE, 0},
@@ -113,6 +116,91 @@ static bool may_lock(unsigned opcode)
     }
 }
 
+static bool verify_probe_kind(struct verifier *v, const struct ir_op *op)
+{
+    if (op->probe > IR_PROBE_FPU_ALIGNED) {
+        return ir_verify_fail(v, "no such kind of probe");
+    }
+    if (op->probe == IR_PROBE_INTEGER) {
+        return true;
+    }
+    bool size_fits = op->size == 1 || op->size == 2 || op->size == 4 || op->size == 8 || op->size == 10;
+    if (op->size != 16 && (!size_fits || op->probe == IR_PROBE_FPU_ALIGNED)) {
+        return ir_verify_fail(v, "no operand of the FPU has %u bytes", op->size);
+    }
+    return op->access != IR_ACCESS_UPDATE || ir_verify_fail(v, "no FPU op updates memory");
+}
+
+static bool is_fnstsw_ax(const struct ir_fpu *fpu)
+{
+    return fpu->unit == IR_FPU_X87 && fpu->opcode == 0xdf && fpu->modrm == 0xe0;
+}
+
+static bool verify_fpu_encoding(struct verifier *v, const struct ir_fpu *fpu)
+{
+    bool xmm = fpu->unit == IR_FPU_SSE || fpu->unit == IR_FPU_SSE_MMX;
+    if (fpu->unit > IR_FPU_SSE_MMX) {
+        return ir_verify_fail(v, "no such unit");
+    }
+    if (fpu->map > 3 || (fpu->map == 0) != (fpu->unit == IR_FPU_X87)) {
+        return ir_verify_fail(v, "map %u is not of that unit", fpu->map);
+    }
+    if (fpu->unit == IR_FPU_X87 && (fpu->opcode < 0xd8 || fpu->opcode > 0xdf)) {
+        return ir_verify_fail(v, "opcode %02x is not of the x87", fpu->opcode);
+    }
+    if (fpu->prefix &&
+        (fpu->unit == IR_FPU_X87 || (fpu->prefix != 0x66 && fpu->prefix != 0xf2 && fpu->prefix != 0xf3))) {
+        return ir_verify_fail(v, "prefix %02x", fpu->prefix);
+    }
+    if ((fpu->xmm_read | fpu->xmm_written) & (xmm ? 0xff00 : 0xffff)) {
+        return ir_verify_fail(v, "there are no such XMM registers");
+    }
+    if (fpu->notes_pointers && fpu->unit != IR_FPU_X87) {
+        return ir_verify_fail(v, "only x87 instructions note pointers");
+    }
+    if (fpu->notes_pointers && fpu->fop > 0x7ff) {
+        return ir_verify_fail(v, "FOP has 11 bits");
+    }
+    if (fpu->segment > 5) {
+        return ir_verify_fail(v, "no such segment");
+    }
+    return fpu->flags <= IR_FPU_READS_FLAGS || ir_verify_fail(v, "no such effect on flags");
+}
+
+/* ModRM says which operand is in memory or a general register, dst or a which one and in what direction. */
+static bool verify_fpu(struct verifier *v, const struct ir_op *op)
+{
+    const struct ir_fpu *fpu = &op->fpu;
+    if (!verify_fpu_encoding(v, fpu)) {
+        return false;
+    }
+    if (!fpu->has_modrm) {
+        return (op->dst.kind == IR_VALUE_NONE && op->a.kind == IR_VALUE_NONE && !fpu->reg_is_gpr && !fpu->rm_is_gpr) ||
+               ir_verify_fail(v, "operands, and no ModRM");
+    }
+    if (fpu->reg_is_gpr && fpu->rm_is_gpr) {
+        return ir_verify_fail(v, "two general registers");
+    }
+    bool general = fpu->reg_is_gpr || fpu->rm_is_gpr;
+    bool to_ax = is_fnstsw_ax(fpu);
+    bool dst_general = op->dst.kind == IR_VALUE_GUEST, a_general = op->a.kind == IR_VALUE_GUEST;
+    if (dst_general + a_general != (general || to_ax)) {
+        return ir_verify_fail(v, "general registers of operands and encoding differ");
+    }
+    if (to_ax) {
+        return (op->dst.kind == IR_VALUE_GUEST && op->dst.number == IR_GUEST_EAX && op->width == 2) ||
+               ir_verify_fail(v, "FNSTSW writes AX");
+    }
+    if (general && op->width != 4) {
+        return ir_verify_fail(v, "general register of %u bytes", op->width);
+    }
+    bool memory = op->dst.kind == IR_VALUE_MEM || op->a.kind == IR_VALUE_MEM;
+    if (memory && (fpu->modrm >> 6 == 3 || fpu->rm_is_gpr)) {
+        return ir_verify_fail(v, "m, and ModRM names a register");
+    }
+    return memory || fpu->modrm >> 6 == 3 || ir_verify_fail(v, "ModRM names memory, and there is no m");
+}
+
 static bool verify_fields(struct verifier *v, const struct ir_op *op)
 {
     unsigned effects = ir_op_table[op->opcode].effects;
@@ -132,6 +220,12 @@ static bool verify_fields(struct verifier *v, const struct ir_op *op)
         if (op->access > IR_ACCESS_UPDATE) {
             return ir_verify_fail(v, "no such access");
         }
+    }
+    if (op->opcode == IR_PROBE && !verify_probe_kind(v, op)) {
+        return false;
+    }
+    if (op->opcode == IR_FPU && !verify_fpu(v, op)) {
+        return false;
     }
     if (op->opcode == IR_SEGMENT && op->segment > 5) {
         return ir_verify_fail(v, "no such segment");

@@ -63,6 +63,9 @@ void hmp_info_registers(struct hmp *hmp, const struct hmp_arguments *arguments, 
 void hmp_info_mem(struct hmp *hmp, const struct hmp_arguments *arguments, struct text *out);
 void hmp_info_tlb(struct hmp *hmp, const struct hmp_arguments *arguments, struct text *out);
 
+/* hmp_info_jit.c */
+void hmp_info_jit(struct hmp *hmp, const struct hmp_arguments *arguments, struct text *out);
+
 /* hmp_memory.c */
 void hmp_x(struct hmp *hmp, const struct hmp_arguments *arguments, struct text *out);
 void hmp_xp(struct hmp *hmp, const struct hmp_arguments *arguments, struct text *out);

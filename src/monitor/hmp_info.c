@@ -147,7 +147,8 @@ static void info_mtree(struct hmp *hmp, const struct hmp_arguments *a, struct te
     if (!listed)
         print_range(out, 4, 0, vm->memory->ram_size, 0, "ram", "pc.ram", true);
     for (struct memory_region *r = vm->memory->regions; r; r = r->next)
-        print_range(out, 4, r->base, r->size, r->priority, kinds[r->kind], r->name, r->enabled);
+        if (r->size) /* a window that the guest has not opened has none */
+            print_range(out, 4, r->base, r->size, r->priority, kinds[r->kind], r->name, r->enabled);
     text_printf(out, "\naddress-space: I/O\n");
     print_range(out, 2, 0, 0x10000, 0, "i/o", "io", true);
     /* By address, though the list is in the order of creation. */
@@ -176,6 +177,8 @@ const struct hmp_command hmp_info_commands[] = {
     {"cpus", "", "", "show infos for each CPU", info_cpus},
     {"history", "", "", "show the command line history", info_history},
     {"irq", "", "", "show the interrupts statistics (if available)", info_irq},
+    {"jit", "-a?", "[-a]", "show what the translator has done (-a: every instruction that it left to others)",
+     hmp_info_jit},
     {"kvm", "", "", "show KVM information", info_kvm},
     {"lapic", "", "", "show the local APIC's state", info_lapic},
     {"mem", "", "", "show the active virtual memory mappings", hmp_info_mem},

@@ -147,7 +147,8 @@ static void value_received(void *opaque, json_t *value, const char *error)
 
 void qmp_event(struct qmp *qmp, enum vm_event event, enum vm_cause cause)
 {
-    static const char *const names[] = {"SHUTDOWN", "RESET", "POWERDOWN", "STOP", "RESUME"};
+    static const char *const names[] = {"SHUTDOWN", "RESET", "POWERDOWN", "STOP", "RESUME",
+                                        [VM_EVENT_TRAY_MOVED] = "DEVICE_TRAY_MOVED"};
     if (!qmp->negotiated || event == VM_EVENT_DEBUG)
         return;
     struct timeval now;
@@ -157,6 +158,8 @@ void qmp_event(struct qmp *qmp, enum vm_event event, enum vm_cause cause)
     if (event == VM_EVENT_SHUTDOWN || event == VM_EVENT_RESET)
         json_object_set_new(object, "data",
                             json_pack("{s:b,s:s}", "guest", vm_cause_is_guest(cause), "reason", vm_cause_name(cause)));
+    if (event == VM_EVENT_TRAY_MOVED)
+        json_object_set_new(object, "data", qmp_describe_tray_move(qmp));
     send_object(qmp, object);
 }
 

@@ -44,6 +44,11 @@ json_t *qmp_query_block(struct qmp *qmp, json_t *arguments, struct error *err);
 json_t *qmp_query_blockstats(struct qmp *qmp, json_t *arguments, struct error *err);
 json_t *qmp_eject(struct qmp *qmp, json_t *arguments, struct error *err);
 json_t *qmp_blockdev_change_medium(struct qmp *qmp, json_t *arguments, struct error *err);
+json_t *qmp_blockdev_open_tray(struct qmp *qmp, json_t *arguments, struct error *err);
+json_t *qmp_blockdev_close_tray(struct qmp *qmp, json_t *arguments, struct error *err);
+json_t *qmp_blockdev_remove_medium(struct qmp *qmp, json_t *arguments, struct error *err);
+/* "data" of DEVICE_TRAY_MOVED. */
+json_t *qmp_describe_tray_move(struct qmp *qmp);
 
 extern const struct qmp_command qmp_commands[]; /* ended by a NULL name */
 

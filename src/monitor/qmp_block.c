@@ -124,3 +124,41 @@ json_t *qmp_blockdev_change_medium(struct qmp *qmp, json_t *arguments, struct er
     device_lock_release(&vm->device_lock);
     return ok ? json_object() : NULL;
 }
+
+json_t *qmp_blockdev_open_tray(struct qmp *qmp, json_t *arguments, struct error *err)
+{
+    struct vm *vm = qmp->set->vm;
+    bool force = json_is_true(json_object_get(arguments, "force"));
+    device_lock_acquire(&vm->device_lock);
+    int index = find_drive(qmp, arguments, err);
+    bool ok = index >= 0 && board_open_tray(vm->board, (unsigned)index, force, err);
+    device_lock_release(&vm->device_lock);
+    return ok ? json_object() : NULL;
+}
+
+json_t *qmp_blockdev_close_tray(struct qmp *qmp, json_t *arguments, struct error *err)
+{
+    struct vm *vm = qmp->set->vm;
+    device_lock_acquire(&vm->device_lock);
+    int index = find_drive(qmp, arguments, err);
+    bool ok = index >= 0 && board_close_tray(vm->board, (unsigned)index, err);
+    device_lock_release(&vm->device_lock);
+    return ok ? json_object() : NULL;
+}
+
+json_t *qmp_blockdev_remove_medium(struct qmp *qmp, json_t *arguments, struct error *err)
+{
+    struct vm *vm = qmp->set->vm;
+    device_lock_acquire(&vm->device_lock);
+    int index = find_drive(qmp, arguments, err);
+    bool ok = index >= 0 && board_remove_medium(vm->board, (unsigned)index, err);
+    device_lock_release(&vm->device_lock);
+    return ok ? json_object() : NULL;
+}
+
+json_t *qmp_describe_tray_move(struct qmp *qmp)
+{
+    const struct vm *vm = qmp->set->vm;
+    const char *id = vm->options->drives[vm->tray_move.drive].id;
+    return json_pack("{s:s,s:s,s:b}", "device", id, "id", id, "tray-open", vm->tray_move.open);
+}

@@ -16,6 +16,12 @@ static void free_storage(void *opaque)
     free(s);
 }
 
+/* An FPU op whose memory operand may turn out to be the interpreter's. */
+static bool needs_single(const struct ir_op *op)
+{
+    return op->opcode == IR_FPU && (op->dst.kind == IR_VALUE_MEM || op->a.kind == IR_VALUE_MEM);
+}
+
 /* Counts, and moves what ops point to from the lifter's storage to the translation's. */
 static struct native_storage *make_storage(struct translator *t, unsigned *call_capacity)
 {
@@ -29,7 +35,9 @@ static struct native_storage *make_storage(struct translator *t, unsigned *call_
         const struct ir_op *op = &ir->ops[i];
 
         calls += (ir_op_table[op->opcode].effects & EFFECT_CALL) || op->opcode == IR_STEP_FORWARD ||
-                 op->opcode == IR_CHECK_TARGET;
+                 needs_single(op);
+        if (op->opcode == IR_CHECK_TARGET)
+            calls += 2; /* behind a PROBE for a store also in what comes after a bounced one */
     }
     *call_capacity = calls;
     s->calls = calloc(calls + 1, sizeof *s->calls);
@@ -45,10 +53,10 @@ static struct native_storage *make_storage(struct translator *t, unsigned *call_
 
         if (op->opcode == IR_CALLOUT || op->opcode == IR_EXIT_CALLOUT) {
             op->aux = &s->arguments[(struct callout_args *)op->aux - t->lifted->callouts];
-        } else if (op->opcode == IR_INTERPRET || op->opcode == IR_STEP_FORWARD) {
+        } else if (op->opcode == IR_INTERPRET || op->opcode == IR_STEP_FORWARD || op->opcode == IR_FPU) {
             struct interp_single *single = NULL;
 
-            if (op->opcode == IR_STEP_FORWARD || !op->loop) {
+            if (op->opcode == IR_FPU ? needs_single(op) : op->opcode == IR_STEP_FORWARD || !op->loop) {
                 single = interp_lower_single(t->interp, op->aux, ir->mode, ir->insns[op->insn].eip,
                                              ir->insn_count - op->insn);
                 if (!single) {
@@ -70,7 +78,8 @@ static uint64_t lines_of(unsigned offset, unsigned length)
     return (~0ull << first) & (~0ull >> (63 - last));
 }
 
-static size_t lift(struct translator *t, const struct translation_key *key, uint32_t linear, const uint8_t *page)
+/* CODE: a copy of what is at KEY, up to the end of the page or as long as a block can get. */
+static size_t lift(struct translator *t, const struct translation_key *key, uint32_t linear, const uint8_t *code)
 {
     unsigned offset = key->physical & PAGE_MASK;
     uint64_t room = (uint64_t)key->cs_limit - key->eip + 1;
@@ -81,7 +90,7 @@ static size_t lift(struct translator *t, const struct translation_key *key, uint
         .eip = key->eip,
         .linear = linear,
         .cs_limit = key->cs_limit,
-        .code = page + offset,
+        .code = code,
         .available = room < PAGE_SIZE - offset ? (size_t)room : PAGE_SIZE - offset,
         .limit = t->options.block_limit,
         .text = LOG_ENABLED(t->cpu->log, OP) || LOG_ENABLED(t->cpu->log, OP_OPT),
@@ -127,6 +136,8 @@ static void fill(struct translator *t, struct translation *made, const struct co
     made->hot_end = r->hot_end;
     made->end = r->end;
     made->insn_count = (uint16_t)t->ir->insn_count;
+    for (unsigned i = 0; i < t->ir->op_count; i++)
+        made->uses_fpu |= t->ir->ops[i].opcode == IR_FPU;
     made->site_count = r->site_count;
     memcpy(made->sites, r->sites, r->site_count * sizeof *r->sites);
     for (unsigned i = 0; i < t->ir->insn_count; i++)
@@ -154,14 +165,20 @@ struct translation *translator_build(struct translator *t, const struct translat
         return NULL; /* a device's memory: nobody tells when it changes */
     struct emitter *e = cache_begin(&t->cache);
     uint64_t ram_page = in_ram ? (uint64_t)(page - memory->ram) >> PAGE_SHIFT : UINT64_MAX;
-    size_t length = lift(t, key, linear, page);
+    uint8_t code[IR_MAX_INSNS * 15];
+    unsigned offset = key->physical & PAGE_MASK;
+    memcpy(code, page + offset, PAGE_SIZE - offset < sizeof code ? PAGE_SIZE - offset : sizeof code);
+    size_t length = lift(t, key, linear, code);
 
     if (!length)
         return NULL;
     /* Calling the interpreter costs more than staying in it. */
-    if (t->options.threshold && t->lifted->interpreted_count * 4 > t->ir->insn_count) {
-        LOG(t->cpu->log, JIT, "0x%08x is left to the interpreter: %u of %u instructions are its own", linear,
-            t->lifted->interpreted_count, t->ir->insn_count);
+    unsigned interpreted = 0;
+    for (unsigned i = 0; i < t->ir->op_count; i++)
+        interpreted += t->ir->ops[i].opcode == IR_INTERPRET;
+    if (t->options.threshold && interpreted * 4 > t->ir->insn_count) {
+        LOG(t->cpu->log, JIT, "0x%08x is left to the interpreter: %u of %u instructions are its own", linear, interpreted,
+            t->ir->insn_count);
         return NULL;
     }
     if (LOG_ENABLED(t->cpu->log, OP))
@@ -188,7 +205,15 @@ struct translation *translator_build(struct translator *t, const struct translat
     if (storage && made) {
         request.link_tokens[0] = &made->links[0];
         request.link_tokens[1] = &made->links[1];
-        if (codegen(&request, e, t->result)) {
+        bool fits = codegen(&request, e, t->result);
+
+        if (!fits && e->overflow) { /* the rest of the segment was too small */
+            e->position = start;
+            e = cache_begin(&t->cache);
+            start = e->position;
+            fits = codegen(&request, e, t->result);
+        }
+        if (fits) {
             struct native_site *sites = realloc(made->sites, (t->result->site_count + 1) * sizeof *sites);
 
             if (sites) {
@@ -198,11 +223,16 @@ struct translation *translator_build(struct translator *t, const struct translat
                 made->start = start;
                 made->length = (uint16_t)length;
                 made->page = ram_page;
-                made->lines = lines_of(key->physical & PAGE_MASK, (unsigned)length);
+                made->lines = lines_of(offset, (unsigned)length);
                 made->storage = storage;
                 made->free_storage = free_storage;
                 fill(t, made, t->result);
                 if (cache_insert(&t->cache, made)) {
+                    /* Another thread may have written to the bytes before they were known as code. */
+                    if (in_ram && memcmp(code, page + offset, length)) {
+                        cache_page_written(&t->cache, ram_page, offset, (unsigned)length);
+                        return NULL;
+                    }
                     if (LOG_ENABLED(t->cpu->log, OUT_ASM))
                         trace_host_code(t, made);
                     return made;

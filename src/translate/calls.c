@@ -1,5 +1,6 @@
 /* The C side of the thunks: what translated code cannot do by itself. Every guest register is in cpu->state; state.rip is
  * not (the site tells), but for calls, which set it. */
+#include "cpu/fpu.h"
 #include "interp/interp.h"
 #include "mmu/access.h"
 #include "translate/translate_private.h"
@@ -71,6 +72,18 @@ static uint64_t segment_address(struct vcpu *cpu, uint32_t offset, unsigned what
     return ok ? (uint32_t)linear : UINT64_MAX;
 }
 
+static uint64_t fpu_operand(struct vcpu *cpu, uint32_t linear, unsigned what)
+{
+    unsigned size = what & 0xff;
+
+    if ((what & 0x200) && (linear & 15))
+        return 0;
+    if ((linear & PAGE_MASK) + size > PAGE_SIZE || cpu_fpu_error_pending(cpu))
+        return 0;
+    uint8_t *p = mmu_bulk_pointer(&cpu->mmu, linear, what & 0x100 ? MMU_WRITE : MMU_READ);
+    return p ? (uint64_t)(uintptr_t)p - linear : 0;
+}
+
 /* ---- instructions ---- */
 
 static void give_back(struct vcpu *cpu, unsigned instructions)
@@ -106,6 +119,7 @@ static uint64_t call_out(struct vcpu *cpu, const struct native_call *call, uint3
     cpu->state.rip = call->eip;
     cpu->next_rip = call->next_eip;
     cpu->stats->callouts++;
+    translator_of(cpu)->called_out[call->row]++;
     if (unlikely(mode & MODE_COUNTED))
         interp_account(translator_of(cpu)->interp, cpu->budget + call->remaining);
     call->args->offset = offset;
@@ -130,6 +144,7 @@ static uint64_t interpret(struct vcpu *cpu, const struct native_call *call)
     int64_t budget = cpu->budget;
 
     cpu->stats->native_interpreted++;
+    t->interpreted[call->row]++;
     cpu->state.rip = call->eip;
     if (!call->interpreted) { /* a branch, or something else that the run loop must see */
         interp_request_step(t->interp);
@@ -164,5 +179,6 @@ const struct native_functions translator_functions = {
     .update = update_operand,
     .commit = commit_operand,
     .segment = segment_address,
+    .fpu_operand = fpu_operand,
     .call = call_instruction,
 };

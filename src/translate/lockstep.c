@@ -3,6 +3,7 @@
  *
  * Every other time the translation stores straight to memory, so that its fast paths are tried too, and memory is compared
  * where the interpreter stored; the other times its stores are recorded, and the records compared. */
+#include "cpu/fpu.h"
 #include "interp/interp.h"
 #include "mmu/access_log.h"
 #include "translate/translate_private.h"
@@ -73,6 +74,20 @@ static void compare_registers(struct lockstep *l, const struct cpu_state *a, con
         say(l, "  system flags: interpreter %08x, translation %08x\n", a->system_flags, b->system_flags);
     if (a->cr2 != b->cr2)
         say(l, "  cr2: interpreter %08llx, translation %08llx\n", (unsigned long long)a->cr2, (unsigned long long)b->cr2);
+    for (unsigned i = 0; i < 8; i++)
+        if (memcmp(&a->xmm[i], &b->xmm[i], sizeof a->xmm[i]))
+            say(l, "  xmm%u: interpreter %016llx%016llx, translation %016llx%016llx\n", i,
+                (unsigned long long)a->xmm[i].u64[1], (unsigned long long)a->xmm[i].u64[0],
+                (unsigned long long)b->xmm[i].u64[1], (unsigned long long)b->xmm[i].u64[0]);
+    if (a->mxcsr != b->mxcsr)
+        say(l, "  mxcsr: interpreter %08x, translation %08x\n", a->mxcsr, b->mxcsr);
+    if (memcmp(a->x87.st, b->x87.st, sizeof a->x87.st) || a->x87.fsw != b->x87.fsw || a->x87.fcw != b->x87.fcw ||
+        a->x87.ftw != b->x87.ftw)
+        say(l, "  x87 registers differ; status: interpreter %04x, translation %04x\n", a->x87.fsw, b->x87.fsw);
+    if (a->x87.fip != b->x87.fip || a->x87.fop != b->x87.fop || a->x87.fdp != b->x87.fdp || a->x87.fcs != b->x87.fcs ||
+        a->x87.fds != b->x87.fds)
+        say(l, "  x87 pointers: interpreter %04x:%08x %04x:%08x %03x, translation %04x:%08x %04x:%08x %03x\n", a->x87.fcs,
+            a->x87.fip, a->x87.fds, a->x87.fdp, a->x87.fop, b->x87.fcs, b->x87.fip, b->x87.fds, b->x87.fdp, b->x87.fop);
     for (unsigned i = 0; i < SEG_COUNT; i++)
         if (a->segment[i].selector != b->segment[i].selector || a->segment[i].base != b->segment[i].base)
             say(l, "  segment %u: interpreter %04x, translation %04x\n", i, a->segment[i].selector,
@@ -204,17 +219,25 @@ bool lockstep_enter(struct translator *t)
 
     if (cpu->budget < block->insn_count)
         return false;
+    if (block->uses_fpu)
+        cpu_fpu_spill(cpu);
     l->before = cpu->state;
+    if (block->uses_fpu)
+        cpu_fpu_load(cpu);
     l->used = 0;
     access_log_clear(&l->log);
     memory->access_log = &l->log;
     port_space_set_access_log(cpu->ports, &l->log);
     mmu_set_observe(&cpu->mmu, true, true);
     interp_run_instructions(t->interp, block->insn_count);
+    if (block->uses_fpu)
+        cpu_fpu_spill(cpu);
     l->expected = cpu->state;
     uint8_t *expected_memory = read_back(l, memory);
     access_log_undo(&l->log, memory);
     restore(cpu, &l->before, mode);
+    if (block->uses_fpu)
+        cpu_fpu_load(cpu);
     cpu->budget = budget;
 
     if (block->dead) { /* it wrote to itself: what would run now is not what would have run */
@@ -226,8 +249,11 @@ bool lockstep_enter(struct translator *t)
     if (!recorded)
         mmu_set_observe(&cpu->mmu, false, false);
     translator_go_on(t, translator_run(t, block));
+    if (block->uses_fpu)
+        cpu_fpu_spill(cpu);
     unsigned ran = instructions_run(block, &cpu->state);
     if (interp_step_is_requested(t->interp) && cpu->state.rip == block->key.eip) {
+        cpu_fpu_load(cpu);
         leave_lockstep(cpu); /* the first instruction is the interpreter's after all */
         free(expected_memory);
         return true;
@@ -237,11 +263,15 @@ bool lockstep_enter(struct translator *t)
 
         access_log_undo(&l->log, memory);
         restore(cpu, &l->before, mode);
+        cpu_fpu_load(cpu);
         cpu->budget = budget;
         access_log_clear(&l->log);
         mmu_set_observe(&cpu->mmu, true, true);
         interp_run_instructions(t->interp, ran);
+        if (block->uses_fpu)
+            cpu_fpu_spill(cpu);
         compare_registers(l, &cpu->state, &reached);
+        cpu_fpu_load(cpu);
         leave_lockstep(cpu);
         if (l->used)
             report(t, block);
@@ -256,6 +286,7 @@ bool lockstep_enter(struct translator *t)
         compare_records(l);
     else if (expected_memory)
         compare_memory(l, memory, expected_memory);
+    cpu_fpu_load(cpu);
     if (l->log.mismatch)
         say(l, "  device accesses differ\n");
     free(expected_memory);

@@ -1,4 +1,5 @@
 /* Entering and leaving translated code, and when to translate. See translate.h. */
+#define _GNU_SOURCE /* REG_R8 */
 #include "translate/translate_private.h"
 
 #include "backend-x86_64/host.h"
@@ -7,6 +8,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <ucontext.h>
 
 typedef uint64_t native_enter_fn(struct vcpu *cpu, uint64_t code);
 
@@ -119,6 +121,10 @@ bool translator_go_on(struct translator *t, uint64_t left)
         cpu_raise(cpu, EXC_DE);
         cpu_deliver_exception(cpu);
         return true;
+    case NATIVE_LEAVE_STEP:
+        return_to_site(t);
+        interp_request_step(t->interp);
+        return false;
     case NATIVE_LEAVE_BUDGET: /* the last instructions of a budget singly */
         if (cpu->budget > 0)
             interp_request_step(t->interp);
@@ -207,15 +213,43 @@ static uint64_t code_lines(void *opaque, uint64_t page)
     return cache_code_lines(&t->cache, page);
 }
 
-static bool resolve_fault(void *opaque, uintptr_t pc, uintptr_t *recovery)
+/* What the vCPU lacks at an FPU site goes there from the host's registers as the signal found them. */
+static void write_down_fpu(struct translator *t, const struct translation *in, const struct native_site *site,
+                           const ucontext_t *context)
+{
+    struct cpu_state *state = &t->cpu->state;
+
+    for (unsigned n = 0; n < 8; n++)
+        if (site->xmm_dirty >> n & 1)
+            memcpy(&state->xmm[n], &context->uc_mcontext.fpregs->_xmm[n], sizeof state->xmm[n]);
+    if (site->pointer_insn != NO_POINTER) {
+        state->x87.fip = in->insn_eip[site->pointer_insn];
+        state->x87.fop = site->fop;
+        state->x87.fcs = state->segment[SEG_CS].selector;
+    }
+    if (site->data_segment != NO_SEGMENT)
+        state->x87.fds = state->segment[site->data_segment].selector;
+}
+
+/* In the signal handler. */
+static bool resolve_fault(void *opaque, uintptr_t pc, void *context, uintptr_t *recovery)
 {
     struct translator *t = opaque;
+    ucontext_t *u = context;
     const struct translation *in = cache_find_code(&t->cache, pc);
     const struct native_site *site = in ? cache_find_site(&t->cache, in, pc) : NULL;
 
-    if (!site || site->kind != SITE_DIVIDE)
+    if (!site || site->kind == SITE_CALL)
         return false;
     *recovery = (uintptr_t)cache_address(&t->cache, site->recovery);
+    if (site->kind == SITE_DIVIDE)
+        return true;
+    write_down_fpu(t, in, site, u);
+    t->cpu->native.fault_address = pc;
+    if (!site->recovery) {
+        *recovery = (uintptr_t)cache_address(&t->cache, t->cache.thunks.leave_home);
+        u->uc_mcontext.gregs[REG_R8] = NATIVE_LEAVE_STEP;
+    }
     return true;
 }
 

@@ -31,4 +31,30 @@ void translator_destroy(struct translator *translator);
 /* Forgets all translations. */
 void translator_flush(struct translator *translator);
 
+/* What the code cache holds. */
+struct translate_summary {
+    uint32_t cache_size, cache_used; /* bytes of host code; used: what a new block would not find free */
+    unsigned translations;           /* that can be entered */
+    unsigned dead;                   /* invalidated, their memory not reclaimed yet */
+    unsigned links;                  /* chained exits */
+    unsigned instructions;           /* guest instructions in living translations, and their bytes */
+    uint32_t guest_bytes, host_bytes;
+    unsigned jump_entries;           /* of the table that indirect branches look in */
+};
+
+/* A living translation, for lists. */
+struct translate_block {
+    uint64_t physical;
+    uint32_t linear, mode;
+    unsigned instructions, host_bytes;
+    unsigned incoming;               /* links that lead to it */
+};
+
+/* The vCPU is parked, for these three. */
+void translator_summarize(const struct translator *translator, struct translate_summary *summary);
+/* The most linked-to translations, best first; returns how many of at most COUNT. */
+unsigned translator_list_blocks(const struct translator *translator, struct translate_block *blocks, unsigned count);
+/* How often translated code left an instruction of ROW (instruction table) to the interpreter, and to its C function. */
+void translator_count_row(const struct translator *translator, unsigned row, uint64_t *interpreted, uint64_t *called_out);
+
 #endif

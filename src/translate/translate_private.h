@@ -23,6 +23,8 @@ struct translator {
     bool owned;
     bool plain_only;          /* build blocks without calls into C */
     struct lockstep *lockstep;
+    uint64_t interpreted[ROW_COUNT]; /* by row of the instruction table: executed for translated code */
+    uint64_t called_out[ROW_COUNT];
     struct ir_block *ir;      /* the block being translated */
     struct lift_storage *lifted;
     struct codegen_result *result;

@@ -42,7 +42,7 @@ struct board_drive_info {
     const char *id;
     enum board_drive_kind kind;
     struct block *block; /* NULL: no medium */
-    bool tray_open, locked;
+    bool tray_open, locked; /* a floppy drive is open as long as there is no disk in it */
 };
 /* False: there is no such drive. */
 bool board_drive_info(struct board *board, unsigned index, struct board_drive_info *info);
@@ -54,7 +54,14 @@ enum board_access { BOARD_RETAIN, BOARD_READ_ONLY, BOARD_READ_WRITE };
  * unlock the tray. */
 bool board_change_medium(struct board *board, unsigned index, const char *path, const char *format,
                          enum board_access access, bool force, struct error *err);
+/* Leaves the tray open and empty. */
 bool board_eject(struct board *board, unsigned index, bool force, struct error *err);
+/* The medium stays on the tray, out of the guest's reach. A drive that the guest has locked, without FORCE: the guest
+ * is asked, and may open it later. */
+bool board_open_tray(struct board *board, unsigned index, bool force, struct error *err);
+bool board_close_tray(struct board *board, unsigned index, struct error *err);
+/* Takes what is on the open tray. */
+bool board_remove_medium(struct board *board, unsigned index, struct error *err);
 
 /* From now on firmware boots in this order: letters as in struct vm_boot_option. */
 bool board_set_boot_order(struct board *board, const char *letters, struct error *err);

@@ -11,6 +11,7 @@
 struct board_drive {
     const struct vm_drive_option *option; /* NULL: there is no such drive */
     struct block *block;                  /* NULL: no medium */
+    bool floppy_out;                      /* the floppy disk sticks out: the drive has none */
 };
 
 struct board {

@@ -211,6 +211,36 @@ void vm_request_powerdown(struct vm *vm)
     main_loop_wake(vm->loop);
 }
 
+/* Device lock held. */
+static void tell_tray_moves(struct vm *vm)
+{
+    for (unsigned i = 0; i < VM_MAX_DRIVES; i++) {
+        pthread_mutex_lock(&vm->run_mutex);
+        unsigned count = vm->tray_moves[i].count;
+        bool open = vm->tray_moves[i].open;
+        vm->tray_moves[i].count = 0;
+        pthread_mutex_unlock(&vm->run_mutex);
+        vm->tray_move.drive = i;
+        for (; count; count--) {
+            vm->tray_move.open = open ^ !(count & 1);
+            notify(vm, VM_EVENT_TRAY_MOVED, 0);
+        }
+    }
+}
+
+void vm_tray_moved(struct vm *vm, unsigned drive, bool open)
+{
+    enum { MOST = 8 }; /* a guest that plays with the tray: of more, the last are told */
+    pthread_mutex_lock(&vm->run_mutex);
+    vm->tray_moves[drive].open = open;
+    vm->tray_moves[drive].count += vm->tray_moves[drive].count < MOST ? 1 : -1;
+    pthread_mutex_unlock(&vm->run_mutex);
+    if (pthread_equal(pthread_self(), vm->main_thread))
+        tell_tray_moves(vm);
+    else
+        main_loop_wake(vm->loop);
+}
+
 /* Reset: devices, processors, and what was loaded for a direct boot; memory keeps the rest. */
 static void reset_machine(struct vm *vm)
 {
@@ -257,7 +287,15 @@ static void process_requests(struct vm *vm)
     pthread_mutex_lock(&vm->run_mutex);
     bool any = vm->exit_requested || vm->shutdown_requested || vm->reset_requested || vm->powerdown_requested ||
                vm->debug_requested;
+    bool trays = false;
+    for (unsigned i = 0; i < VM_MAX_DRIVES; i++)
+        trays |= vm->tray_moves[i].count != 0;
     pthread_mutex_unlock(&vm->run_mutex);
+    if (trays) {
+        device_lock_acquire(&vm->device_lock);
+        tell_tray_moves(vm);
+        device_lock_release(&vm->device_lock);
+    }
     if (!any)
         return;
     vm_freeze(vm);

@@ -52,7 +52,15 @@ enum vm_cause {
 const char *vm_cause_name(enum vm_cause cause);
 bool vm_cause_is_guest(enum vm_cause cause);
 
-enum vm_event { VM_EVENT_SHUTDOWN, VM_EVENT_RESET, VM_EVENT_POWERDOWN, VM_EVENT_STOP, VM_EVENT_RESUME, VM_EVENT_DEBUG };
+enum vm_event {
+    VM_EVENT_SHUTDOWN,
+    VM_EVENT_RESET,
+    VM_EVENT_POWERDOWN,
+    VM_EVENT_STOP,
+    VM_EVENT_RESUME,
+    VM_EVENT_DEBUG,
+    VM_EVENT_TRAY_MOVED /* vm->tray_move says whose; device lock held */
+};
 #define VM_EVENT_LISTENERS 16
 typedef void (*vm_event_fn)(void *opaque, enum vm_event event, enum vm_cause cause);
 
@@ -100,6 +108,10 @@ struct vm {
         void *opaque;
     } listeners[VM_EVENT_LISTENERS];
     unsigned listener_count;
+    struct {
+        unsigned drive; /* as in options->drives */
+        bool open;
+    } tray_move; /* while VM_EVENT_TRAY_MOVED is told */
     bool finished; /* vm_run() returns */
     int exit_code;
 
@@ -113,6 +125,10 @@ struct vm {
     bool reset_requested, shutdown_requested, exit_requested, powerdown_requested, debug_requested;
     enum vm_cause reset_cause, shutdown_cause;
     int requested_exit_code;
+    struct {
+        unsigned count; /* moves nobody was told of yet; each is the contrary of the one before */
+        bool open;      /* after the last */
+    } tray_moves[VM_MAX_DRIVES];
 };
 
 /* Builds the machine, without starting it. NULL with a message on failure. OPTIONS outlive the machine. */
@@ -151,6 +167,8 @@ void vm_request_shutdown(struct vm *vm, enum vm_cause cause);
 void vm_request_powerdown(struct vm *vm);
 /* The process ends with CODE (isa-debug-exit). */
 void vm_request_exit(struct vm *vm, int code);
+/* The tray of DRIVE has moved (device lock held): listeners hear it at once on the main thread, else soon. */
+void vm_tray_moved(struct vm *vm, unsigned drive, bool open);
 
 static inline struct vcpu *vm_cpu(struct vm *vm, unsigned index)
 {

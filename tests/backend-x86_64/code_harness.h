@@ -1,8 +1,7 @@
 /* A code range, the thunks, a vCPU and some memory: enough to run what codegen() makes of IR text.
  *
- * Guest linear memory: 16 pages from 1000h on, in the order of their host pages but for the last two, which lie apart; the
- * page at 8000h can be read only (its writes go through the bounce buffer), the page at 9000h not at all (bounce for both),
- * a fault is met from 11000h on. */
+ * Guest linear memory: 16 pages from 1000h on; the page at 8000h can be read only (its writes go through the bounce buffer), the page at 9000h not at all (bounce for both),
+ * the page at A000h has code in its second line (bounce there, direct elsewhere), a fault is met from 11000h on. */
 #ifndef DRAGOMAN_TESTS_BACKEND_CODE_HARNESS_H
 #define DRAGOMAN_TESTS_BACKEND_CODE_HARNESS_H
 
@@ -25,6 +24,7 @@
 #define TABLE_BYTES ((size_t)8 << 20)
 #define READ_ONLY_PAGE 8u
 #define BOUNCED_PAGE 9u
+#define CODE_PAGE 10u
 #define FAULT_PAGE 17u
 
 struct harness {
@@ -38,6 +38,7 @@ struct harness {
     struct native_call calls[16];
     bool host_lahf;
     uint8_t memory[FAULT_PAGE + 1][4096];
+    uint64_t code_lines[FAULT_PAGE + 1];
     unsigned c_calls;      /* of any of the functions below */
     unsigned misaligned;   /* the stack was not as the ABI wants it */
     bool leave_at_commit;
@@ -155,9 +156,14 @@ static inline struct harness *harness_create(bool host_lahf)
     h->block = malloc(sizeof *h->block);
     h->result = malloc(sizeof *h->result);
     host_probe_flags(&h->host_flags);
-    thunks_emit(&h->emitter, &harness_functions, host_lahf, &h->thunks);
+    struct native_functions functions = harness_functions;
+    functions.ram = &h->memory[0][0];
+    functions.code_lines = h->code_lines;
+    h->code_lines[CODE_PAGE] = 1u << 1;
+    thunks_emit(&h->emitter, &functions, host_lahf, &h->thunks);
     cpu->mmu.read_table = harness_map(TABLE_BYTES, PROT_READ | PROT_WRITE);
     cpu->mmu.write_table = harness_map(TABLE_BYTES, PROT_READ | PROT_WRITE);
+    cpu->mmu.shared_table = harness_map(TABLE_BYTES, PROT_READ | PROT_WRITE);
     cpu->mmu.execute_table = harness_map(TABLE_BYTES, PROT_READ | PROT_WRITE);
     cpu->native.jump_cache = calloc(NATIVE_JUMP_COUNT, sizeof(struct native_jump));
     for (unsigned page = 1; page < FAULT_PAGE; page++) {
@@ -165,7 +171,9 @@ static inline struct harness *harness_create(bool host_lahf)
 
         if (page != BOUNCED_PAGE)
             cpu->mmu.read_table[page] = entry;
-        if (page != BOUNCED_PAGE && page != READ_ONLY_PAGE)
+        if (page == CODE_PAGE)
+            cpu->mmu.shared_table[page] = entry;
+        else if (page != BOUNCED_PAGE && page != READ_ONLY_PAGE)
             cpu->mmu.write_table[page] = entry;
     }
     for (unsigned i = 0; i < SEG_COUNT; i++)
@@ -181,6 +189,7 @@ static inline void harness_destroy(struct harness *h)
 {
     munmap(h->cpu->mmu.read_table, TABLE_BYTES);
     munmap(h->cpu->mmu.write_table, TABLE_BYTES);
+    munmap(h->cpu->mmu.shared_table, TABLE_BYTES);
     munmap(h->cpu->mmu.execute_table, TABLE_BYTES);
     munmap(h->code, CODE_SIZE);
     free(h->cpu->native.jump_cache);

@@ -5,7 +5,7 @@
 #define OUT_0 ((uint64_t)(uintptr_t)LINK_TOKEN(0))
 #define OUT_1 ((uint64_t)(uintptr_t)LINK_TOKEN(1))
 
-/* "eax=1 esp=2000 flags=cpazso m4000=11223344 end8000=..": hexadecimal; what AFTER does not mention stays. */
+/* "eax=1 esp=2000 flags=cpazso m4000=11223344 end8000=..": hexadecimal, "flags=-": none; what AFTER does not mention stays. */
 struct run_case {
     const char *name, *before, *ops, *after;
     uint64_t left;
@@ -159,16 +159,16 @@ static void test_arithmetic(void **state)
         {"dec 16", "eax=10000", "dec.2 ax\nexit 0", "eax=1ffff flags=pas", OUT_0, 0},
         {"neg", "ebp=1", "neg.4 ebp\nexit 0", "ebp=ffffffff flags=cpas", OUT_0, 0},
         {"shift by cl of nothing", "ecx=20 flags=cpazso eax=1", "shl.4 eax, cl\nexit 0", "", OUT_0, 0},
-        {"shl one", "eax=80000001", "shl.4 eax, 1\nand.4 eax, eax\nexit 0", "eax=2 flags=", OUT_0, 0},
+        {"shl one", "eax=80000001", "shl.4 eax, 1\nand.4 eax, eax\nexit 0", "eax=2 flags=-", OUT_0, 0},
         {"rcl through", "eax=80000000 flags=c", "rcl.4 eax, 1\nexit 0", "eax=1 flags=co", OUT_0, 0},
         {"rol keeps the others", "eax=80000000 flags=zsp", "rol.4 eax, 1\nexit 0", "eax=1 flags=czspo", OUT_0, 0},
         {"shld", "eax=1 ebx=80000000", "shld.4 eax, ebx, 1\nand.4 eax, eax\nexit 0", "eax=3 flags=p", OUT_0, 0},
-        {"imul3", "ecx=3", "imul3.4 eax, ecx, 1000\nand.4 eax, eax\nexit 0", "eax=3000 flags=p", OUT_0, 0},
+        {"imul3", "ecx=3", "imul3.4 eax, ecx, 0x1000\nand.4 eax, eax\nexit 0", "eax=3000 flags=p", OUT_0, 0},
         {"bt", "eax=8 ecx=23 flags=z", "bt.4 eax, ecx\nsetcc.b.1 dl\nexit 0", "edx=03030301 flags=cz", OUT_0, 0},
-        {"bts", "eax=0 flags=", "bts.4 eax, 31\nexit 0", "eax=80000000", OUT_0, 0},
-        {"xadd", "eax=2 ecx=5", "xadd.4 eax, ecx\nexit 0", "eax=7 ecx=2 flags=", OUT_0, 0},
+        {"bts", "eax=0 flags=-", "bts.4 eax, 31\nexit 0", "eax=80000000", OUT_0, 0},
+        {"xadd", "eax=2 ecx=5", "xadd.4 eax, ecx\nexit 0", "eax=7 ecx=2 flags=-", OUT_0, 0},
         {"cmpxchg equal", "eax=2 ebx=2 ecx=9", "cmpxchg.4 ebx, ecx\nexit 0", "ebx=9 flags=pz", OUT_0, 0},
-        {"cmpxchg other", "eax=2 ebx=1 ecx=9", "cmpxchg.4 ebx, ecx\nexit 0", "eax=1 flags=", OUT_0, 0},
+        {"cmpxchg other", "eax=2 ebx=1 ecx=9", "cmpxchg.4 ebx, ecx\nexit 0", "eax=1 flags=-", OUT_0, 0},
         {"cmc", "flags=cz", "cmc\nexit 0", "flags=z", OUT_0, 0},
         /* The flags are looked for in EFLAGS behind an op that made the block park them at its beginning. */
         {"div, then adc", "eax=64 edx=0 ebx=7 flags=c", "div.4 ebx\nadc.4 eax, 0\nexit 0", "eax=f edx=2 flags=p", OUT_0,
@@ -202,12 +202,12 @@ static void test_memory(void **state)
         {"store high, address in the same register", "ecx=4000", "probe.1 w [ecx]\nmov.1 m, ch\nexit 0", "m4000=40", OUT_0,
          0},
         {"add high to memory", "edx=4000 m4000=c1", "probe.1 rw [edx]\nadd.1 m, dh\nexit 0", "m4000=01 flags=c", OUT_0, 0},
-        {"cmp memory with high", "edx=4000 m4000=41", "probe.1 r [edx]\ncmp.1 m, dh\nexit 0", "flags=", OUT_0, 0},
+        {"cmp memory with high", "edx=4000 m4000=41", "probe.1 r [edx]\ncmp.1 m, dh\nexit 0", "flags=-", OUT_0, 0},
         {"misaligned in its page", "ebx=4ffc m4ffd=112233", "lea.4 ebx, [ebx-3]\nprobe.4 r [ebx+3]\nmov.4 eax, m\nexit 0",
-         "ebx=4ff9 eax=11223300", OUT_0, 0},
+         "ebx=4ff9 eax=11223310", OUT_0, 0},
         {"across pages", "ebx=4ffe m4ffe=11223344", "probe.4 r [ebx]\nmov.4 eax, m\nexit 0", "eax=11223344", OUT_0, 1},
-        {"8 across pages", "ebx=4ffd m4ffd=1122334455667788 eax=55667788 edx=11223344 ecx=0",
-         "probe.8 rw [ebx]\ncmpxchg8b.8 m\nexit 0", "m4ffd=0000000000004ffd00 flags=z", OUT_0, 2},
+        {"8 across pages", "ebx=4ffd m4ffd=1122334455667788 eax=55667788 edx=11223344 ecx=9",
+         "probe.8 rw [ebx]\ncmpxchg8b.8 m\nexit 0", "m4ffd=0000000900004ffd flags=z", OUT_0, 2},
         {"store", "ebx=4000 eax=5", "probe.4 w [ebx]\nmov.4 m, eax\nexit 0", "m4000=00000005", OUT_0, 0},
         {"store constant", "ebx=4002", "probe.2 w [ebx]\nmov.2 m, -2\nexit 0", "m4002=fffe", OUT_0, 0},
         {"store across pages", "ebx=4fff eax=11223344", "probe.4 w [ebx]\nmov.4 m, eax\nexit 0", "m4fff=11223344", OUT_0,
@@ -224,11 +224,20 @@ static void test_memory(void **state)
          "m9000=00000077 eax=55", OUT_0, 2},
         {"bounced high", "edx=9000 m9000=01", "probe.1 rw [edx]\nadd.1 m, dh\nexit 0", "m9000=91 flags=s", OUT_0, 2},
         {"bounced setcc", "ebx=9000 flags=z", "probe.1 w [ebx]\nsetcc.z.1 m\nexit 0", "m9000=01", OUT_0, 2},
-        {"locked", "ebx=4000 m4000=00000001", "probe.4 rw [ebx]\nlock inc.4 m\nexit 0", "m4000=00000002 flags=", OUT_0, 0},
+        {"beside code", "ebx=a03f edx=a080 eax=55 ecx=66 flags=c",
+         "probe.1 w [ebx]\nmov.1 m, al\nprobe.1 rw [edx]\nmov.1 m, cl\nexit 0", "ma03f=55 ma080=66", OUT_0, 0},
+        {"beside code, wide", "ebx=a03c edx=a080 eax=55667788",
+         "probe.4 w [ebx]\nmov.4 m, eax\nprobe.2 w [edx]\nmov.2 m, ax\nexit 0", "ma03c=55667788 ma080=7788", OUT_0, 0},
+        {"onto code", "ebx=a040 eax=55", "probe.1 w [ebx]\nmov.1 m, al\nexit 0", "ma040=55", OUT_0, 2},
+        {"onto code, the last byte", "ebx=a03d eax=55667788", "probe.4 w [ebx]\nmov.4 m, eax\nexit 0", "ma03d=55667788",
+         OUT_0, 2},
+        {"onto code, the first byte", "ebx=a07f eax=7788", "probe.2 rw [ebx]\nmov.2 m, ax\nexit 0", "ma07f=7788", OUT_0,
+         2},
+        {"locked", "ebx=4000 m4000=00000001", "probe.4 rw [ebx]\nlock inc.4 m\nexit 0", "m4000=00000002 flags=-", OUT_0, 0},
         {"bounced read", "ebx=9000 m9000=00000007", "probe.4 r [ebx]\nmov.4 eax, m\nexit 0", "eax=7", OUT_0, 1},
         {"probe address in a temp", "ebx=4000 m4010=12", "lea.4 t0, [ebx+16]\nlea.4 t1, [t0]\nprobe.1 r [t1]\nmovzx.4.1 "
                                                          "eax, m\nadd.4 t1, 1\nmov.4 ecx, t1\nexit 0",
-         "eax=12 ecx=4011 flags=", OUT_0, 0},
+         "eax=12 ecx=4011 flags=p", OUT_0, 0},
         {"pop into its own address", "ebx=4000 m4000=11223344", "probe.4 r [ebx]\nmov.4 ebx, m\nexit 0", "ebx=11223344",
          OUT_0, 0},
         {"two accesses", "ebx=4000 ecx=5000 m4000=11223344",
@@ -247,7 +256,7 @@ static void test_memory(void **state)
         {"flags survive a probe", "eax=1 ecx=ffffffff ebx=4000 m4000=00000009",
          "block eip=1000 mode=05550007 linear=1000\nlink 0 forward 1800\n0 00001000+2 add\nadd.4 eax, ecx\n"
          "1 00001002+2 mov\nprobe.4 r [ebx]\nmov.4 eax, m\n2 00001004+2 adc\nadc.4 edx, 0\nexit 0",
-         "eax=9 edx=03030304 flags=", OUT_0, 0},
+         "eax=9 edx=03030304 flags=-", OUT_0, 0},
     };
 
     CHECK(cases, NULL);
@@ -461,7 +470,7 @@ static void test_refusals(void **state)
 
     assert_true(ir_parse(h->block, three, message, sizeof message));
     struct codegen_request request = {.block = h->block, .thunks = &h->thunks, .calls = h->calls, .call_capacity = 16,
-                                      .host_lahf = h->host_lahf};
+                                      .link_tokens = {LINK_TOKEN(0), LINK_TOKEN(1)}, .host_lahf = h->host_lahf};
     assert_false(codegen(&request, &h->emitter, h->result));
     harness_compile(h, "block eip=1000 mode=05550007 linear=1000\nlink 0 forward 1800\n0 00001000+1 x\nprobe.4 rw [ebx]\n"
                        "add.4 m, eax\nexit 0", true);

@@ -15,7 +15,6 @@ from machine import Failure, Machine, Skip, run_cases
 
 program, images = sys.argv[1:3]
 wanted = sys.argv[3:]
-extra = os.environ.get("DRAGOMAN_TEST_OPTIONS", "").split()
 
 TYPE, SHOW = "type", "show"
 
@@ -47,7 +46,7 @@ def start(name, memory="32"):
     if not os.path.exists(path):
         raise Skip(f"no {path}")
     drive = f"file={path.replace(',', ',,')},format=raw,if=floppy,snapshot=on"
-    return Machine(program, ["-drive", drive, "-boot", "a", "-m", memory, *extra], screen=True)
+    return Machine(program, ["-drive", drive, "-boot", "a", "-m", memory], screen=True)
 
 
 def run_guest(name):

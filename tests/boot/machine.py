@@ -13,6 +13,8 @@ import threading
 import time
 
 DEFAULT_TIMEOUT = float(os.environ.get("DRAGOMAN_TEST_TIMEOUT", "300"))
+# For every machine of every test: "--engine lockstep", "-cpu 486 -accel threshold=2" ...
+EXTRA_OPTIONS = os.environ.get("DRAGOMAN_TEST_OPTIONS", "").split()
 
 
 class Failure(Exception):
@@ -40,7 +42,7 @@ class Machine:
         self.screen_matters = screen
         consoles = ["-display", "none", "-monitor", "none", "-serial", "stdio"] if screen else ["-nographic"]
         self.command = [program, "-no-reboot", "-qmp", f"unix:{self.qmp_path},server=on,wait=off"] + consoles
-        self.command += arguments
+        self.command += arguments + EXTRA_OPTIONS
         self.process = None
 
     def __enter__(self):
@@ -174,7 +176,7 @@ class Machine:
 
     def _show_state(self):
         print("---- command ----", " ".join(map(repr, self.command)), sep="\n")
-        for line in ("info registers", "info pic", "info stats", "x /16xb $eip"):
+        for line in ("info registers", "info pic", "info stats", "info jit", "x /16xb $eip"):
             print(f"---- {line} ----")
             try:
                 print(self.monitor(line))

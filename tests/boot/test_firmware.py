@@ -119,7 +119,7 @@ def full_host_disk():
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
     try:
-        machine = start(path)
+        machine = start(path, "-accel", "tb-size=8")  # the code cache is such a file, too
         with machine:
             machine.expect_screen("full booted, drive 80: cannot write, status ")
             machine.qmp(("quit", {}))

@@ -17,7 +17,6 @@ program, flavour = sys.argv[1:3]
 cache = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "dragoman")
 kernel = os.path.join(cache, f"vmlinuz-{flavour}")
 folder = tempfile.mkdtemp(prefix="dragoman-linux-")
-extra = os.environ.get("DRAGOMAN_TEST_OPTIONS", "").split()
 PROMPT = r"^.*# (\x1b\[6n)?"
 MIB = 1 << 20
 
@@ -63,7 +62,7 @@ def boot(*arguments, append=""):
     if not os.path.exists(kernel):
         raise Skip(f"no {kernel}; scripts/make-default-guest.sh {flavour} makes it")
     line = f"console=ttyS0 {append}"
-    return Machine(program, ["-m", "128", "-kernel", kernel, "-initrd", initrd(), "-append", line, *arguments, *extra])
+    return Machine(program, ["-m", "128", "-kernel", kernel, "-initrd", initrd(), "-append", line, *arguments])
 
 
 def load_modules(machine):

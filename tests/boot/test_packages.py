@@ -10,7 +10,6 @@ from machine import Failure, Machine, Skip, run_cases
 
 program = sys.argv[1]
 cache = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "dragoman")
-extra = os.environ.get("DRAGOMAN_TEST_OPTIONS", "").split()
 
 
 def guest(name):
@@ -21,7 +20,7 @@ def guest(name):
 
 
 def start(*arguments, memory="64"):
-    return Machine(program, ["-m", memory, *arguments, *extra], screen=True)
+    return Machine(program, ["-m", memory, *arguments], screen=True)
 
 
 def grub(*arguments, device):

@@ -312,12 +312,18 @@ static void medium_change_and_tray(void **state)
     packet(f, events, 0x100, data);
     piix_ide_change_medium(f->ide, 1, 0, NULL);
     assert_int_equal(simple(f, 0x00, 0), -1 - 0x24);
-    assert_int_equal(sense(f), 0x023a01);
+    assert_int_equal(sense(f), 0x023a02);
     assert_int_equal(packet(f, events, 0x100, data), 8);
     assert_int_equal(data[2], 4);
     assert_int_equal(data[4], 3);
-    assert_int_equal(data[5], 0);
+    assert_int_equal(data[5], 1);
+    piix_ide_set_tray(f->ide, 1, 0, false);
+    assert_int_equal(simple(f, 0x00, 0), -1 - 0x24);
+    assert_int_equal(sense(f), 0x023a01);
     piix_ide_change_medium(f->ide, 1, 0, f->disc);
+    assert_int_equal(simple(f, 0x00, 0), -1 - 0x24);
+    piix_ide_set_tray(f->ide, 1, 0, false);
+    assert_true(f->opened == 2 && f->closed == 2);
     assert_int_equal(packet(f, events, 0x100, data), 8);
     assert_int_equal(data[4], 2);
     assert_int_equal(data[5], 2);
@@ -334,14 +340,25 @@ static void medium_change_and_tray(void **state)
     assert_int_equal(data[4], 1);
     assert_int_equal(simple(f, 0x1e, 0), 0);
     assert_int_equal(simple(f, 0x1b, 2), 0);
-    assert_int_equal(f->opened, 1);
+    assert_int_equal(f->opened, 3);
     assert_true(piix_ide_info(f->ide, 1, 0).tray_open);
     assert_int_equal(simple(f, 0x28, 0), -1 - 0x24);
     assert_int_equal(sense(f), 0x023a02);
     assert_int_equal(simple(f, 0x1b, 3), 0);
-    assert_int_equal(f->closed, 1);
+    assert_int_equal(f->closed, 3);
     assert_int_equal(simple(f, 0x00, 0), -1 - 0x64);
     assert_int_equal(simple(f, 0x00, 0), 0);
+    /* The user opens and closes it, whether or not it is locked: the same disc counts as a new one. */
+    assert_int_equal(simple(f, 0x1e, 1), 0);
+    piix_ide_set_tray(f->ide, 1, 0, true);
+    piix_ide_set_tray(f->ide, 1, 0, true);
+    assert_int_equal(f->opened, 4);
+    assert_int_equal(simple(f, 0x00, 0), -1 - 0x24);
+    assert_int_equal(sense(f), 0x023a02);
+    piix_ide_set_tray(f->ide, 1, 0, false);
+    assert_int_equal(f->closed, 4);
+    assert_int_equal(simple(f, 0x00, 0), -1 - 0x64);
+    assert_int_equal(sense(f), 0x062800);
 }
 
 static void packet_dma(void **state)

@@ -29,7 +29,7 @@ static void test_table(void **state)
             assert_int_equal(info->name[j], tolower((unsigned char)names[i][j]));
         assert_int_equal(info->written & ~IRF_ALL, 0);
         assert_int_equal(info->read & ~IRF_ALL, 0);
-        assert_true(info->shape <= IR_SHAPE_READ_DST_A);
+        assert_true(info->shape <= IR_SHAPE_FPU);
     }
     assert_int_equal(ir_op_table[IR_ADC].read, IRF_C);
     assert_int_equal(ir_op_table[IR_INC].written, IRF_ALL & ~IRF_C);
@@ -182,7 +182,18 @@ static void test_flags(void **state)
     op.opcode = IR_MUL1;
     ir_op_flags(&op, &host);
     assert_int_equal(op.read, IRF_S);
-    op.opcode = IR_BSF;
+    op = (struct ir_op){.opcode = IR_FPU, .dst = ir_guest(EAX)}; /* no DIV, though it may meet a host fault as well */
+    ir_op_flags(&op, &host);
+    assert_int_equal(op.written | op.read, 0);
+    op.fpu.flags = IR_FPU_SETS_FLAGS;
+    ir_op_flags(&op, &host);
+    assert_int_equal(op.written, IRF_ALL);
+    assert_int_equal(op.read, 0);
+    op.fpu.flags = IR_FPU_READS_FLAGS;
+    ir_op_flags(&op, &host);
+    assert_int_equal(op.written, 0);
+    assert_int_equal(op.read, IRF_Z | IRF_P | IRF_C);
+    op = (struct ir_op){.opcode = IR_BSF, .width = 4, .a = ir_guest(EBX)};
     ir_op_flags(&op, &host);
     assert_int_equal(op.read, IRF_P);
     op.opcode = IR_BTS; /* the table has only CF: what else the host leaves alone just stays */
@@ -249,6 +260,14 @@ static void test_guest_registers(void **state)
     assert_int_equal(WRITES(.opcode = IR_INTERPRET), 0xff);
     assert_int_equal(READS(.opcode = IR_CALLOUT), 0xff);
     assert_int_equal(WRITES(.opcode = IR_PARK), 0);
+    assert_int_equal(WRITES(.opcode = IR_FPU), 0);
+    assert_int_equal(READS(.opcode = IR_FPU), 0);
+    assert_int_equal(WRITES(.opcode = IR_FPU, .width = 4, .dst = ir_guest(EBX)), BIT(EBX));
+    assert_int_equal(READS(.opcode = IR_FPU, .width = 4, .dst = ir_guest(EBX)), 0);
+    assert_int_equal(READS(.opcode = IR_FPU, .width = 2, .dst = ir_guest(EAX)), BIT(EAX)); /* FNSTSW AX */
+    assert_int_equal(READS(.opcode = IR_FPU, .width = 4, .a = ir_guest(ECX)), BIT(ECX));
+    assert_int_equal(WRITES(.opcode = IR_FPU, .width = 4, .a = ir_guest(ECX)), 0);
+    assert_int_equal(WRITES(.opcode = IR_FPU, .dst = ir_mem()), 0);
 }
 
 static void test_temps(void **state)

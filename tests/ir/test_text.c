@@ -54,6 +54,32 @@ static struct ir_address address(unsigned number)
     return a;
 }
 
+static void fill_fpu(struct ir_op *op, unsigned number)
+{
+    static const uint8_t prefixes[] = {0, 0x66, 0xf2, 0xf3};
+    op->dst = number & 1 ? operand(1 + number % 5, number, op->width) : IR_NONE_VALUE;
+    op->a = number & 2 ? operand(1 + number / 2 % 5, number, op->width) : IR_NONE_VALUE;
+    op->fpu = (struct ir_fpu){
+        .unit = (uint8_t)(number % 4),
+        .prefix = prefixes[number / 4 % 4],
+        .map = (uint8_t)(number / 2 % 4),
+        .opcode = (uint8_t)(number * 37),
+        .has_modrm = number % 6 != 5,
+        .modrm = number % 6 != 5 ? (uint8_t)(number * 91) : 0,
+        .has_immediate = number & 4,
+        .immediate = number & 4 ? (uint8_t)(number * 5) : 0,
+        .reg_is_gpr = number & 8,
+        .rm_is_gpr = number & 16,
+        .notes_pointers = number & 32,
+        .fop = number & 32 ? (uint16_t)(number * 29) : 0,
+        .flags = (uint8_t)(number % 3),
+        .xmm_read = (uint16_t)(number % 7 ? number * 1021 : 0),
+        .xmm_written = (uint16_t)(number % 11 ? number * 509 : 0),
+    };
+    if (op->fpu.notes_pointers && (op->dst.kind == IR_VALUE_MEM || op->a.kind == IR_VALUE_MEM))
+        op->fpu.segment = (uint8_t)(number % 6);
+}
+
 static void fill_operands(struct ir_op *op, unsigned number)
 {
     op->narrow = ir_op_table[op->opcode].effects & EFFECT_NARROW ? (uint8_t)(1 + number % 2) : 0;
@@ -68,7 +94,12 @@ static void fill_operands(struct ir_op *op, unsigned number)
     if (ir_has_address(op))
         op->address = address(number);
     switch (op->opcode) {
+    case IR_FPU:
+        fill_fpu(op, number);
+        break;
     case IR_PROBE:
+        op->probe = (uint8_t)(number / 2 % 3);
+        /* fall through */
     case IR_SEGMENT:
         op->size = (uint8_t)(1 + number % 16);
         op->access = (uint8_t)(number % 3);
@@ -97,15 +128,25 @@ static void fill_operands(struct ir_op *op, unsigned number)
     }
 }
 
+static bool same_fpu(const struct ir_fpu *x, const struct ir_fpu *y)
+{
+    return x->unit == y->unit && x->prefix == y->prefix && x->map == y->map && x->opcode == y->opcode &&
+           x->modrm == y->modrm && x->has_immediate == y->has_immediate && x->immediate == y->immediate &&
+           x->reg_is_gpr == y->reg_is_gpr && x->rm_is_gpr == y->rm_is_gpr && x->notes_pointers == y->notes_pointers &&
+           x->has_modrm == y->has_modrm && x->fop == y->fop && x->segment == y->segment && x->flags == y->flags &&
+           x->xmm_read == y->xmm_read && x->xmm_written == y->xmm_written;
+}
+
 static void assert_same_op(const struct ir_op *x, const struct ir_op *y, unsigned index)
 {
     const char *name = ir_op_table[x->opcode].name;
     bool same = x->opcode == y->opcode && x->width == y->width && x->narrow == y->narrow &&
                 x->condition == y->condition && x->lock == y->lock && x->segment == y->segment && x->size == y->size &&
-                x->access == y->access && x->loop == y->loop && x->link == y->link && x->vector == y->vector &&
-                x->insn == y->insn && x->recipe == y->recipe && x->place == y->place && ir_same(x->dst, y->dst) &&
-                ir_same(x->a, y->a) && ir_same(x->b, y->b) && ir_same(x->address.base, y->address.base) &&
-                ir_same(x->address.index, y->address.index) && x->address.displacement == y->address.displacement &&
+                x->access == y->access && x->probe == y->probe && same_fpu(&x->fpu, &y->fpu) && x->loop == y->loop &&
+                x->link == y->link && x->vector == y->vector && x->insn == y->insn && x->recipe == y->recipe &&
+                x->place == y->place && ir_same(x->dst, y->dst) && ir_same(x->a, y->a) && ir_same(x->b, y->b) &&
+                ir_same(x->address.base, y->address.base) && ir_same(x->address.index, y->address.index) &&
+                x->address.displacement == y->address.displacement &&
                 (x->address.index.kind == IR_VALUE_NONE || x->address.scale == y->address.scale);
     if (!same)
         fail_msg("op %u (%s) came back differently", index, name);
@@ -183,6 +224,41 @@ static void test_form(void **state)
     free(block);
 }
 
+static void test_form_of_fpu_ops(void **state)
+{
+    static const char text[] = "block eip=00000000 mode=00000000 linear=00000000 count=1\n"
+                               "0 00000000 x\n"
+                               "    probe.16.fpu_aligned r [ebx+8]\n"
+                               "    fpu.4 none, m {sse 66 1 58 0b xmm_read 2 xmm_written 2} {recipe home}\n"
+                               "    probe.10.fpu w [t0]\n"
+                               "    fpu m, none {x87 0 0 db 3f pointers 33f es}\n"
+                               "    fpu.2 ax, none {x87 0 0 df e0}\n"
+                               "    fpu.4 none, edx {sse_mmx 0 1 c4 c2 imm 2 rm}\n"
+                               "    fpu.4 ecx, none {mmx 0 1 d7 c9 reg}\n"
+                               "    fpu none, none {mmx 0 1 77 none}\n"
+                               "    fpu none, none {sse 0 1 2e ca sets_flags xmm_read 6}\n"
+                               "    fpu none, none {x87 0 0 da c1 reads_flags pointers 2c1}\n";
+    static const char printed_last[] = "    fpu none, none {x87 0 0 da c1 pointers 2c1 reads_flags}\n";
+    struct ir_block *block = malloc(sizeof *block);
+    char message[256];
+    if (!ir_parse(block, text, message, sizeof message))
+        fail_msg("%s", message);
+    assert_int_equal(block->ops[0].size, 16);
+    assert_int_equal(block->ops[0].probe, IR_PROBE_FPU_ALIGNED);
+    assert_int_equal(block->ops[2].probe, IR_PROBE_FPU);
+    assert_int_equal(block->ops[3].dst.kind, IR_VALUE_MEM);
+    assert_int_equal(block->ops[3].a.kind, IR_VALUE_NONE);
+    assert_int_equal(block->ops[5].fpu.immediate, 2);
+    assert_true(block->ops[5].fpu.rm_is_gpr && block->ops[6].fpu.reg_is_gpr);
+    assert_int_equal(block->ops[8].fpu.xmm_read, 6);
+    char *again = print(block);
+    size_t same = sizeof text - sizeof printed_last; /* the words of the last line come in another order */
+    assert_memory_equal(again, text, same);
+    assert_string_equal(again + same, printed_last);
+    free(again);
+    free(block);
+}
+
 static void test_ops_that_recipes_name_show_their_number(void **state)
 {
     struct ir_block *block = malloc(sizeof *block);
@@ -229,6 +305,21 @@ static void test_errors(void **state)
         {"block\n0 0 x\n  movzx.4 eax, bl\n", "'.' expected"},
         {"block\n0 0 x\n  probe.4 x [eax]\n", "r, w or rw expected"},
         {"block\n0 0 x\n  probe.4 r eax\n", "'[' expected"},
+        {"block\n0 0 x\n  probe.4.odd r [eax]\n", "kind of probe expected"},
+        {"block\n0 0 x\n  probe.4. r [eax]\n", "kind of probe expected"},
+        {"block\n0 0 x\n  fpu.4 none {x87 0 0 d9 e8}\n", "',' expected"},
+        {"block\n0 0 x\n  fpu.4 none, non {x87 0 0 d9 e8}\n", "'non' is no operand"},
+        {"block\n0 0 x\n  fpu none, none\n", "'{' expected"},
+        {"block\n0 0 x\n  fpu none, none {avx 0 0 d9 e8}\n", "unit expected"},
+        {"block\n0 0 x\n  fpu none, none {x87 0 4 d9 e8}\n", "bad number"},
+        {"block\n0 0 x\n  fpu none, none {x87 0 0 1d9 e8}\n", "bad number"},
+        {"block\n0 0 x\n  fpu none, none {x87 0 0 d9 e8\n", "unknown word in an encoding"},
+        {"block\n0 0 x\n  fpu none, none {x87 0 0 d9 e8 regs}\n", "unknown word in an encoding"},
+        {"block\n0 0 x\n  fpu none, none {x87 0 0 d9 e8 imm}\n", "number expected"},
+        {"block\n0 0 x\n  fpu none, none {x87 0 0 d9}\n", "number expected"},
+        {"block\n0 0 x\n  fpu none, none {x87 0 0 d9 e8 pointers}\n", "number expected"},
+        {"block\n0 0 x\n  fpu none, none {x87 0 0 d9 e8 pointers 1 hs}\n", "unknown word in an encoding"},
+        {"block\n0 0 x\n  fpu none, none {sse 0 1 10 c1 xmm_read 10000}\n", "bad number"},
         {"block\n0 0 x\n  probe.4 r [eax\n", "'+' expected"},
         {"block\n0 0 x\n  probe.4 r [eax+\n", "register expected"},
         {"block\n0 0 x\n  probe.4 r [eax*3]\n", "scale must be"},
@@ -339,6 +430,12 @@ static void test_noise(void **state)
         "lock ",
         "\t",
         "leaves",
+        "none, ",
+        "{sse 66 1 10 c1 ",
+        "{x87 0 0 d8 5 ",
+        "rm ",
+        "xmm_read 3",
+        ".fpu",
         "count",
         "4294967296",
         "\r\n",
@@ -385,6 +482,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_round_trip_of_every_op),
         cmocka_unit_test(test_form),
+        cmocka_unit_test(test_form_of_fpu_ops),
         cmocka_unit_test(test_ops_that_recipes_name_show_their_number),
         cmocka_unit_test(test_errors),
         cmocka_unit_test(test_too_many),

@@ -105,6 +105,11 @@ static void test_fields(void **state)
     BROKEN("mov.4 t0, ebx\n exit 0", block->temp_count = 0, "a temp nobody made");
     BROKEN("clc\n exit 0", op->dst = ir_guest(0), "operand dst is of a kind");
     BROKEN("probe.4 r [ebx]\n exit 0", op->access = 3, "no such access");
+    BROKEN("probe.4 r [ebx]\n exit 0", op->probe = 3, "no such kind of probe");
+    BROKEN("fpu none, none {x87 0 0 d8 c1}\n exit 0", op->fpu.unit = 4, "no such unit");
+    BROKEN("fpu none, none {sse 0 1 58 c1}\n exit 0", op->fpu.map = 4, "map 4 is not of that unit");
+    BROKEN("fpu none, none {x87 0 0 d8 c1}\n exit 0", op->fpu.flags = 3, "no such effect on flags");
+    BROKEN("fpu none, none {x87 0 0 d8 c1}\n exit 0", op->fpu.segment = 6, "no such segment");
     BROKEN("segment.4 t0, ds.4 r [ebx]\n exit 0", op->segment = 6, "no such segment");
     BROKEN("probe.4 r [ebx*8]\n exit 0", op->address.scale = 4, "scale 4");
     BROKEN("probe.4 r [ebx]\n exit 0", op->address.base = ir_mem(), "in the address is of a kind");
@@ -168,6 +173,75 @@ static void test_probed_operand(void **state)
     CHECK_ALL(rules, false);
 }
 
+static void test_fpu_ops(void **state)
+{
+    static const struct rule rules[] = {
+        {"fpu none, none {x87 0 0 d8 c1}\n exit 0", NULL},
+        {"fpu none, none {x87 0 0 d8 01}\n exit 0", "ModRM names memory, and there is no m"},
+        {"fpu none, none {x87 0 0 d7 c1}\n exit 0", "opcode d7 is not of the x87"},
+        {"fpu none, none {x87 66 0 d8 c1}\n exit 0", "prefix 66"},
+        {"fpu none, none {sse 67 1 58 c1}\n exit 0", "prefix 67"},
+        {"fpu none, none {x87 0 1 d8 c1}\n exit 0", "map 1 is not of that unit"},
+        {"fpu none, none {mmx 0 0 d8 c1}\n exit 0", "map 0 is not of that unit"},
+        {"fpu none, none {mmx 0 1 ef c1 xmm_read 1}\n exit 0", "no such XMM registers"},
+        {"fpu none, none {sse 0 1 58 c1 xmm_read 80 xmm_written 80}\n exit 0", NULL},
+        {"fpu none, none {sse 0 1 58 c1 xmm_written 100}\n exit 0", "no such XMM registers"},
+        {"fpu none, none {sse 0 1 58 c1 pointers 1}\n exit 0", "only x87 instructions note pointers"},
+        {"fpu none, none {x87 0 0 d8 c1 pointers 7ff}\n exit 0", NULL},
+        {"fpu none, none {x87 0 0 d8 c1 pointers 800}\n exit 0", "FOP has 11 bits"},
+        {"fpu none, none {mmx 0 1 77 none}\n exit 0", NULL},
+        {"fpu.4 ebx, none {mmx 0 1 77 none}\n exit 0", "operands, and no ModRM"},
+        {"fpu none, none {mmx 0 1 77 none reg}\n exit 0", "operands, and no ModRM"},
+        /* general registers */
+        {"fpu.4 ebx, none {sse 0 1 50 d9 reg}\n exit 0", NULL},
+        {"fpu.4 none, ebx {sse f3 1 2a cb rm}\n exit 0", NULL},
+        {"fpu.2 bx, none {sse 0 1 50 d9 reg}\n exit 0", "general register of 2 bytes"},
+        {"fpu.4 ebx, none {sse 0 1 50 d9}\n exit 0", "general registers of operands and encoding differ"},
+        {"fpu.4 none, none {sse 0 1 50 d9 reg}\n exit 0", "general registers of operands and encoding differ"},
+        {"fpu.4 ebx, ecx {sse 0 1 50 d9 reg}\n exit 0", "general registers of operands and encoding differ"},
+        {"fpu.4 ebx, ecx {sse 0 1 50 d9 reg rm}\n exit 0", "two general registers"},
+        {"mov.4 t0, eax\n fpu.4 none, t0 {sse f3 1 2a cb rm}\n exit 0", "operand a is of a kind"},
+        {"fpu.4 t0, none {sse 0 1 50 d9 reg}\n exit 0", "operand dst is of a kind"},
+        {"fpu.4 none, 5 {sse f3 1 2a cb rm}\n exit 0", "operand a is of a kind"},
+        {"fpu.1 none, ah {sse f3 1 2a cb rm}\n exit 0", "operand a is of a kind"},
+        {"fpu.2 ax, none {x87 0 0 df e0}\n exit 0", NULL},
+        {"fpu.4 eax, none {x87 0 0 df e0}\n exit 0", "FNSTSW writes AX"},
+        {"fpu.2 cx, none {x87 0 0 df e0}\n exit 0", "FNSTSW writes AX"},
+        {"fpu.2 none, ax {x87 0 0 df e0}\n exit 0", "FNSTSW writes AX"},
+        {"fpu none, none {x87 0 0 df e0}\n exit 0", "general registers of operands and encoding differ"},
+        /* memory */
+        {"probe.8.fpu r [ebx]\n fpu none, m {x87 0 0 dc 03}\n exit 0", NULL},
+        {"probe.4.fpu r [ebx]\n fpu.8 none, m {x87 0 0 d8 03}\n exit 0", NULL},
+        {"probe.10.fpu w [ebx]\n fpu m, none {x87 0 0 db 3b}\n exit 0", NULL},
+        {"probe.16.fpu_aligned r [ebx]\n fpu none, m {sse 0 1 28 0b xmm_written 2}\n exit 0", NULL},
+        {"probe.4.fpu r [ebx]\n fpu.4 ecx, m {sse f3 1 2d 0b reg}\n exit 0", NULL},
+        {"probe.4.fpu r [ebx]\n fpu.4 none, m {sse f3 1 2a 0b rm}\n exit 0",
+         "registers of operands and encoding differ"},
+        {"probe.4.fpu r [ebx]\n fpu.4 ecx, m {sse f3 1 2d cb reg}\n exit 0", "m, and ModRM names a register"},
+        {"fpu none, m {x87 0 0 dc 03}\n exit 0", "m without a probe"},
+        {"probe.8 r [ebx]\n fpu none, m {x87 0 0 dc 03}\n exit 0", "m was not probed for the FPU"},
+        {"probe.4.fpu r [ebx]\n mov.4 eax, m\n exit 0", "m was probed for the FPU"},
+        {"probe.4.fpu r [ebx]\n fpu none, none {x87 0 0 d8 c1}\n exit 0",
+         "op 0 (probe): probe for the FPU, and no FPU"},
+        {"probe.4.fpu w [ebx]\n exit 0", "op 0 (probe): probe for the FPU, and no FPU"},
+        {"probe.8.fpu r [ebx]\n1 0 y\n fpu none, m {x87 0 0 dc 03}\n exit 0", "op 0 (probe): probe for the FPU"},
+        {"probe.8.fpu r [ebx]\n fpu none, m {x87 0 0 dc 03}\n fpu none, m {x87 0 0 dc 03}\n exit 0",
+         "m was probed for one FPU op only"},
+        {"probe.8.fpu w [ebx]\n fpu none, m {x87 0 0 dc 03}\n exit 0", "was probed for writing"},
+        {"probe.8.fpu r [ebx]\n fpu m, none {x87 0 0 dd 13}\n exit 0", "was probed for reading"},
+        {"probe.8.fpu rw [ebx]\n fpu m, none {x87 0 0 dd 13}\n exit 0", "no FPU op updates memory"},
+        {"probe.8.fpu r [ebx]\n fpu m, m {x87 0 0 dd 13}\n exit 0", "two operands in memory"},
+        {"probe.12.fpu r [ebx]\n fpu none, m {x87 0 0 dd 03}\n exit 0", "no operand of the FPU has 12 bytes"},
+        {"probe.8.fpu_aligned r [ebx]\n fpu none, m {sse 0 1 28 0b}\n exit 0", "no operand of the FPU has 8 bytes"},
+        /* It may fault, and always changes something. */
+        {"mov.4 eax, ebx\n fpu none, none {x87 0 0 d8 c1}\n exit 0", "may fault"},
+        {"fpu none, none {x87 0 0 d8 c1}\n probe.4 r [ebx]\n exit 0", "may fault"},
+        {"fpu none, none {x87 0 0 d8 c1}\n fpu none, none {x87 0 0 d8 c1}\n exit 0", "may fault"},
+        {"fpu none, none {x87 0 0 d8 c1}\n mov.4 eax, ebx\n exit 0", NULL},
+    };
+    CHECK_ALL(rules, false);
+}
+
 static void test_faults_before_changes(void **state)
 {
     static const struct rule rules[] = {
@@ -206,6 +280,19 @@ static void test_flags(void **state)
         {"park\n interpret leaves", NULL},
         {"park\n callout\n1 0 y\n adc.4 eax, ebx\n exit 0 {place eflags}", "reads flags 01"},
         {"park\n callout\n1 0 y\n unpark_carry\n adc.4 eax, ebx\n exit 0 {place eflags}", NULL},
+        {"fpu none, none {x87 0 0 d8 c1}\n exit 0 {place eflags}", "neither at home nor recomputable"},
+        {"park\n fpu none, none {x87 0 0 d8 c1}\n exit 0 {place eflags home}", NULL},
+        {"cmp.4 eax, ebx\n1 0 y\n fpu none, none {x87 0 0 d8 c1} {recipe 0}\n exit 0 {place eflags}", NULL},
+        {"cmp.4 eax, ebx\n1 0 y\n fpu.4 eax, none {sse 0 1 50 c1 reg} {recipe 0}\n2 0 z\n probe.4 r [ebx] {recipe 0}\n"
+         " exit 0 {place eflags}",
+         "is not there any more"},
+        {"park\n fpu none, none {x87 0 0 db f1 sets_flags}\n exit 0 {place eflags}", NULL},
+        {"park\n fpu none, none {x87 0 0 db f1 sets_flags}\n exit 0 {place home}", "at home, where they are not"},
+        {"park\n fpu none, none {x87 0 0 db f1 sets_flags}\n1 0 y\n fpu none, none {x87 0 0 d8 c1}\n exit 0 {place "
+         "eflags}",
+         "neither at home nor recomputable"},
+        {"park\n probe.4 r [ebx]\n1 0 y\n fpu none, none {x87 0 0 da c1 reads_flags}\n exit 0 {place home}",
+         "reads flags 45"},
         {"park\n callout\n1 0 y\n unpark_carry\n setcc.be.1 al\n exit 0 {place home}", "reads flags 40"},
         {"park\n callout\n1 0 y\n inc.4 eax\n exit 0 {place eflags}", "in EFLAGS, where they are not"},
         {"unpark\n exit 0 {place eflags}", "the flags are not at home"},
@@ -238,11 +325,9 @@ static void test_flags(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_operands),
-        cmocka_unit_test(test_fields),
-        cmocka_unit_test(test_block),
-        cmocka_unit_test(test_probed_operand),
-        cmocka_unit_test(test_faults_before_changes),
+        cmocka_unit_test(test_operands), cmocka_unit_test(test_fields),
+        cmocka_unit_test(test_block),    cmocka_unit_test(test_probed_operand),
+        cmocka_unit_test(test_fpu_ops),  cmocka_unit_test(test_faults_before_changes),
         cmocka_unit_test(test_flags),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

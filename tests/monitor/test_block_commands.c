@@ -84,7 +84,7 @@ static void test_human(void **state)
     assert_string_equal(run(f, "info block"), expected);
     assert_string_equal(run(f, "eject floppy0"), "");
     assert_string_equal(run(f, "info block floppy0"),
-                        "floppy0: [not inserted]\n    Removable device: not locked, tray closed\n");
+                        "floppy0: [not inserted]\n    Removable device: not locked, tray open\n");
     assert_string_equal(run(f, "info block none"), "Error: Device 'none' not found\n");
     assert_string_equal(run(f, "change ide1-cd0 %s", f->path), "");
     assert_non_null(strstr(run(f, "info block -v ide1-cd0"), "(raw, read-only)\n"));
@@ -156,6 +156,18 @@ static void test_control(void **state)
     inserted = json_object_get(drive_called(list, "floppy0"), "inserted");
     assert_true(json_is_true(json_object_get(inserted, "ro")));
     json_decref(list);
+    arguments = json_pack("{s:s}", "device", "ide1-cd0");
+    json_decref(take(qmp_blockdev_open_tray(&f->qmp, arguments, &f->err), f));
+    list = take(qmp_query_block(&f->qmp, NULL, &f->err), f);
+    assert_true(json_is_true(json_object_get(drive_called(list, "ide1-cd0"), "tray_open")));
+    json_decref(list);
+    json_decref(take(qmp_blockdev_close_tray(&f->qmp, arguments, &f->err), f));
+    json_decref(arguments);
+    arguments = json_pack("{s:s}", "id", "ide1-cd0");
+    assert_null(qmp_blockdev_remove_medium(&f->qmp, arguments, &f->err));
+    assert_non_null(strstr(f->err.message, "not open"));
+    json_decref(arguments);
+
     list = take(qmp_query_blockstats(&f->qmp, NULL, &f->err), f);
     assert_non_null(json_object_get(json_object_get(drive_called(list, "floppy0"), "stats"), "rd_operations"));
     json_decref(list);

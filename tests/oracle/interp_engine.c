@@ -38,14 +38,14 @@
 
 #define VECTOR_INTERRUPT 0xf0 /* what arrives at a boundary */
 
-#define PTE_P 1ull
-#define PTE_W 2ull
-#define PTE_U 4ull
+#define PTE_P  1ull
+#define PTE_W  2ull
+#define PTE_U  4ull
 #define PTE_AD 0x60ull
 #define PTE_NX (1ull << 63)
 
-/* Where the arena's pages are: neighbours in linear memory are none in physical memory, so that whoever goes on to the next
- * byte of host memory at a page's end is found out. */
+/* Where the arena's pages are: neighbours in linear memory are none in physical memory, so that whoever goes on to the
+ * next byte of host memory at a page's end is found out. */
 static const uint8_t arena_frame[ARENA_PAGES] = {5, 2, 9, 14, 0, 11, 7, 3};
 
 static uint32_t arena_physical(unsigned page)
@@ -64,9 +64,9 @@ static void put64(struct interp_engine *e, uint32_t address, uint64_t value)
 
 static struct descriptor make_descriptor(uint32_t base, uint32_t limit, uint32_t attributes)
 {
-    return (struct descriptor){(base << 16) | (limit & 0xffff),
-                               (base & 0xff000000) | ((attributes & 0xf000) << 8) | (limit & 0xf0000) |
-                                   ((attributes & 0xff) << 8) | ((base >> 16) & 0xff)};
+    return (struct descriptor){(base << 16) | (limit & 0xffff), (base & 0xff000000) | ((attributes & 0xf000) << 8) |
+                                                                    (limit & 0xf0000) | ((attributes & 0xff) << 8) |
+                                                                    ((base >> 16) & 0xff)};
 }
 
 static void put_descriptor(struct interp_engine *e, uint32_t table, unsigned index, struct descriptor d)
@@ -104,8 +104,8 @@ static void build_descriptors(struct interp_engine *e)
         unsigned index;
         uint32_t low, high;
     } gdt[] = {
-        {1, 0x0000ffff, 0x00cf9b00}, {2, 0x0000ffff, 0x00af9b00}, {3, 0x0000ffff, 0x00cf9300},
-        {4, 0x0000ffff, 0x00cffb00}, {5, 0x0000ffff, 0x00cff300}, {6, 0x0000ffff, 0x00affb00},
+        {1, 0x0000ffff, 0x00cf9b00},  {2, 0x0000ffff, 0x00af9b00}, {3, 0x0000ffff, 0x00cf9300},
+        {4, 0x0000ffff, 0x00cffb00},  {5, 0x0000ffff, 0x00cff300}, {6, 0x0000ffff, 0x00affb00},
         {15, 0x00000000, 0x0040f500},
     };
     static const struct {
@@ -167,15 +167,18 @@ static void build_processor(struct interp_engine *e)
     mmu_set_cr3(&cpu->mmu, s->cr3);
     s->gdtr = (struct descriptor_table){HARNESS_BEGIN + PHYSICAL_GDT, GDT_LIMIT};
     s->idtr = (struct descriptor_table){HARNESS_BEGIN + PHYSICAL_IDT, 256 * 8 - 1};
-    s->ldtr = (struct segment){.base = HARNESS_BEGIN + PHYSICAL_LDT, .limit = ORACLE_LDT_COUNT * 8 - 1,
-                               .selector = SELECTOR_LDTR, .attributes = 0x82};
-    s->tr = (struct segment){.base = HARNESS_BEGIN + PHYSICAL_TSS, .limit = 0x67, .selector = SELECTOR_TSS,
-                             .attributes = 0x8b};
+    s->ldtr = (struct segment){.base = HARNESS_BEGIN + PHYSICAL_LDT,
+                               .limit = ORACLE_LDT_COUNT * 8 - 1,
+                               .selector = SELECTOR_LDTR,
+                               .attributes = 0x82};
+    s->tr = (struct segment){
+        .base = HARNESS_BEGIN + PHYSICAL_TSS, .limit = 0x67, .selector = SELECTOR_TSS, .attributes = 0x8b};
 }
 
 void interp_engine_code_written(struct interp_engine *e, uint32_t offset, uint32_t length)
 {
-    memory_page_written(e->machine->memory, arena_physical(offset / ARENA_PAGE) >> PAGE_SHIFT, offset % ARENA_PAGE, length);
+    memory_page_written(e->machine->memory, arena_physical(offset / ARENA_PAGE) >> PAGE_SHIFT, offset % ARENA_PAGE,
+                        length);
 }
 
 static void load_base(struct interp_engine *e, uint64_t seed)
@@ -220,8 +223,14 @@ static void load_fpu(struct interp_engine *e, const uint8_t *fx)
     struct x87_state *x87 = &cpu->state.x87;
 
     cpu_fpu_spill(cpu);
-    *x87 = (struct x87_state){.fcw = image->fcw, .fsw = image->fsw, .ftw = image->ftw, .fop = image->fop,
-                              .fip = image->fip, .fcs = image->fcs, .fdp = image->fdp, .fds = image->fds};
+    *x87 = (struct x87_state){.fcw = image->fcw,
+                              .fsw = image->fsw,
+                              .ftw = image->ftw,
+                              .fop = image->fop,
+                              .fip = image->fip,
+                              .fcs = image->fcs,
+                              .fdp = image->fdp,
+                              .fds = image->fds};
     memcpy(x87->st, image->st, sizeof x87->st);
     memcpy(cpu->state.xmm, image->xmm, 8 * 16);
     cpu->state.mxcsr = image->mxcsr;
@@ -273,8 +282,8 @@ void interp_engine_load_state(struct interp_engine *e, const struct oracle_input
 /* The processor stands behind the HLT of a gate's handler, or ran out of budget. */
 static void take_result(struct interp_engine *e, const struct oracle_input *in, struct oracle_output *out)
 {
-    static const uint32_t with_error = 1u << EXC_DF | 1u << EXC_TS | 1u << EXC_NP | 1u << EXC_SS | 1u << EXC_GP |
-                                       1u << EXC_PF | 1u << EXC_AC;
+    static const uint32_t with_error =
+        1u << EXC_DF | 1u << EXC_TS | 1u << EXC_NP | 1u << EXC_SS | 1u << EXC_GP | 1u << EXC_PF | 1u << EXC_AC;
     struct cpu_state *s = &e->machine->cpu->state;
     uint32_t vector = (uint32_t)s->rip - 1 - (HARNESS_BEGIN + PHYSICAL_STUBS);
     uint32_t frame[6] = {0};
@@ -420,8 +429,8 @@ static uint8_t *map_arena(const struct memory *memory)
     uint8_t *arena = mmap(NULL, ARENA_SIZE_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     for (unsigned i = 0; i < ARENA_PAGES; i++)
-        if (arena == MAP_FAILED || mmap(arena + i * ARENA_PAGE, ARENA_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
-                                        memory->memfd, arena_physical(i)) == MAP_FAILED) {
+        if (arena == MAP_FAILED || mmap(arena + i * ARENA_PAGE, ARENA_PAGE, PROT_READ | PROT_WRITE,
+                                        MAP_SHARED | MAP_FIXED, memory->memfd, arena_physical(i)) == MAP_FAILED) {
             perror("oracle: the arena");
             exit(1);
         }

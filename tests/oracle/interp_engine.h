@@ -14,7 +14,7 @@ struct interp_engine {
     /* Returns how many instructions were done when an interrupt asked for at BOUNDARY (0: none) was taken. */
     uint32_t (*run_to_end)(struct interp_engine *e, uint32_t boundary);
     const struct oracle_input *input; /* of the case that runs */
-    uint8_t *arena; /* guest RAM, the pages in the order of arena_linear */
+    uint8_t *arena;                   /* guest RAM, the pages in the order of arena_linear */
     uint8_t base[ARENA_SIZE_BYTES] __attribute__((aligned(64)));
     uint64_t base_seed;
     bool base_known;

@@ -4,6 +4,8 @@
 #include "case_text.h"
 #include "compare.h"
 #include "generate.h"
+#include "translator_engine.h"
+#include "translator_mutations.h"
 
 #include <getopt.h>
 #include <stdlib.h>
@@ -60,8 +62,32 @@ static const struct subject subjects[] = {
     {ROW_CVTDQ2PS, MUTATION_RARELY | MUTATION_XMM0, "rarely flips bit 0 of XMM0", false},
 };
 
-/* Engines to be checked. */
-static struct engine *(*const engine_makers[])(uint32_t epilogue, int64_t budget) = {engine_create_interp};
+/* What the translator may do wrong whatever the instruction. */
+static const struct subject translator_subjects[] = {
+    {ROW_NONE, TRANSLATOR_LOSES_FLAGS, "does not park flags", true},
+    {ROW_NONE, TRANSLATOR_LOSES_CARRY, "clears the carry that INC keeps", true},
+    {ROW_NONE, TRANSLATOR_TAKES_HOME_FLAGS, "takes old flags where it should compute them", false},
+    {ROW_NONE, TRANSLATOR_FORGETS_RECIPE, "loses flags at faults", true},
+    {ROW_NONE, TRANSLATOR_IGNORES_ALIGNMENT, "goes on over the end of a page", true},
+    {ROW_NONE, TRANSLATOR_READS_TO_UPDATE, "updates what it may only read", true},
+    {ROW_NONE, TRANSLATOR_INVERTS_CONDITION, "jumps if less or equal when it is greater", false},
+    {ROW_NONE, TRANSLATOR_LEAVES_HIGH_HALF, "zero-extends to 16 bits", false},
+};
+
+static struct engine *create_translator(uint32_t epilogue, int64_t budget)
+{
+    return engine_create_translator(epilogue, budget, "twice");
+}
+
+/* Engines to be checked, and with what besides the rows. */
+static const struct {
+    struct engine *(*create)(uint32_t epilogue, int64_t budget);
+    const struct subject *subjects;
+    size_t count;
+} engine_makers[] = {
+    {engine_create_interp, NULL, 0},
+    {create_translator, translator_subjects, ARRAY_SIZE(translator_subjects)},
+};
 
 struct bench {
     struct engine *host, *engine;
@@ -126,7 +152,7 @@ static bool find(struct bench *b, const struct subject *subject, double seconds)
 {
     static struct test_case c;
     static struct oracle_output expected;
-    const char *name = instruction_table[subject->row].name;
+    const char *name = subject->row == ROW_NONE ? "it" : instruction_table[subject->row].name;
     char what[512], code[512];
     double start = now();
     bool found = false;
@@ -178,7 +204,8 @@ static bool is_wanted(const struct subject *subject, bool all, const char *rows)
     return false;
 }
 
-static bool check_engine(struct bench *b, bool all, const char *rows, double seconds)
+static bool check_engine(struct bench *b, const struct subject *more, size_t more_count, bool all, const char *rows,
+                         double seconds)
 {
     unsigned tried = 0, found = 0;
 
@@ -193,6 +220,12 @@ static bool check_engine(struct bench *b, bool all, const char *rows, double sec
             continue;
         tried++;
         found += find(b, &subjects[i], seconds);
+    }
+    for (size_t i = 0; i < more_count && !rows; i++) {
+        if (!all && !more[i].quick)
+            continue;
+        tried++;
+        found += find(b, &more[i], seconds);
     }
     printf("%s: %u of %u mutations found\n", b->engine->name, found, tried);
     return tried && found == tried;
@@ -243,8 +276,10 @@ int main(int argc, char **argv)
         return 1;
     b.generator = generator_create(cpu_model_find("max", &err));
     for (size_t i = 0; i < ARRAY_SIZE(engine_makers); i++) {
-        b.engine = engine_makers[i](b.host->epilogue, HANG_BUDGET);
-        ok &= check_engine(&b, all, rows, seconds);
+        b.engine = engine_makers[i].create(b.host->epilogue, HANG_BUDGET);
+        if (!b.engine)
+            return 1;
+        ok &= check_engine(&b, engine_makers[i].subjects, engine_makers[i].count, all, rows, seconds);
         b.engine->destroy(b.engine);
     }
     generator_destroy(b.generator);

@@ -1,13 +1,17 @@
 /* The translator as an engine: the interpreter's machine (interp_engine.c), whose every block is translated at once.
  *
- * Translated code does not count its instructions (but for the variants that do), so two things are different: what does
- * not end is found by a timer of processor time; and an interrupt asked for at boundary N is raised as the Nth piece of
- * translated code is entered, to be taken at that code's next poll. The interpreter then says which boundary that is. */
+ * Translated code does not count its instructions (but for the variants that do), so two things are different: what
+ * does not end is found by a timer of processor time; and an interrupt asked for at boundary N is raised as the Nth
+ * piece of translated code is entered, to be taken at that code's next poll. The interpreter then says which boundary
+ * that is. */
 #include "translator_engine.h"
 
 #include "interp_engine.h"
 
+#include "translator_mutations.h"
+
 #include "cpu/fpu.h"
+#include "interp/test_hooks.h"
 #include "translate/translate_private.h"
 
 #include <signal.h>
@@ -23,9 +27,8 @@
 #define MAX_BOUNDARY     400 /* further ones are not looked for */
 
 const char *const translator_variants[] = {
-    "twice",          "twice,baseline",      "twice,counted",    "limit=1",          "limit=3,cache=1,twice",
-    "no-constants",   "no-addresses",        "no-states",        "no-dead_code",     "no-passes,twice",
-    "counted,cache=1,limit=2", NULL,
+    "twice",        "twice,baseline", "twice,counted", "limit=1",         "limit=3,cache=1,twice",   "no-constants",
+    "no-addresses", "no-states",      "no-dead_code",  "no-passes,twice", "counted,cache=1,limit=2", NULL,
 };
 
 struct translator_engine {
@@ -34,6 +37,7 @@ struct translator_engine {
     struct translate_options options;
     struct interp_native native; /* between the run loop and the translator */
     struct engine *reference;    /* the interpreter */
+    struct translator_mutation mutation;
     bool twice, counted;
     uint32_t entries_left; /* until the interrupt is raised; 0: never */
     uint8_t before[ARENA_SIZE_BYTES] __attribute__((aligned(64)));
@@ -74,7 +78,8 @@ static void set_timer(struct translator_engine *e, long nanoseconds)
 
 /* ---- running ---- */
 
-/* One block, and what is linked to it. With an interrupt wanted, the line rises when attention was looked at already. */
+/* One block, and what is linked to it. With an interrupt wanted, the line rises when attention was looked at already.
+ */
 static bool enter(void *opaque)
 {
     struct translator_engine *e = opaque;
@@ -160,11 +165,18 @@ static uint32_t run_machine(struct interp_engine *machine, uint32_t boundary)
 
 static bool same_place(const struct oracle_output *a, const struct oracle_output *b)
 {
-    return a->registers.rip == b->registers.rip &&
-           a->registers.segment[ORACLE_CS] == b->registers.segment[ORACLE_CS];
+    return a->registers.rip == b->registers.rip && a->registers.segment[ORACLE_CS] == b->registers.segment[ORACLE_CS];
 }
 
-/* At which boundary of C the state OUT was the interpreter's; if at none, that where it is at the same place. */
+/* The first instruction has not run: it is one that the run loop has to see, and the interrupt came first. */
+static bool is_at_start(const struct test_case *c, const struct oracle_output *out)
+{
+    return out->registers.rip == c->input.registers.rip &&
+           !memcmp(out->registers.gpr, c->input.registers.gpr, 8 * sizeof out->registers.gpr[0]);
+}
+
+/* At which boundary of C the state OUT was the interpreter's; if at none, that where it is at the same place. 0: before
+ * the first instruction. */
 static uint32_t find_boundary(struct translator_engine *e, const struct test_case *c, const struct oracle_output *out)
 {
     struct test_case *asked = malloc(sizeof *asked);
@@ -186,11 +198,11 @@ static uint32_t find_boundary(struct translator_engine *e, const struct test_cas
             place = e->scratch.boundary;
     }
     free(asked);
-    return found ? found : place ? place : c->input.boundary;
+    return found ? found : is_at_start(c, out) ? 0 : place ? place : c->input.boundary;
 }
 
-/* Between two iterations of REP, where the interpreter does not stop when it is asked to count; and at the terminator's
- * target, where the case is over. */
+/* Not comparable: between two iterations of REP, where the interpreter does not stop when it is asked to count, and
+ * before the first instruction. At the terminator's target the case is over. */
 static void settle_interrupt(struct translator_engine *e, const struct test_case *c, struct oracle_output *out)
 {
     if (out->end != END_STOPPED || e->counted)
@@ -206,6 +218,8 @@ static void settle_interrupt(struct translator_engine *e, const struct test_case
         out->end = END_DISCARD;
     } else {
         out->boundary = find_boundary(e, c, out);
+        if (!out->boundary)
+            out->end = END_DISCARD;
     }
 }
 
@@ -226,6 +240,20 @@ static void run(struct engine *engine, const struct test_case *cases, struct ora
     if (!e->counted)
         set_timer(e, 0);
     cpu_fpu_spill(e->machine.machine->cpu);
+}
+
+/* ---- mistakes, only in programs built for them ---- */
+
+__attribute__((weak)) void interp_test_mutate(struct interp *interp, uint16_t row, unsigned kind);
+__attribute__((weak)) void translator_mutations_linked(void);
+
+static void mutate(struct engine *engine, uint16_t row, unsigned kind)
+{
+    struct translator_engine *e = (struct translator_engine *)engine;
+
+    e->mutation = (struct translator_mutation){row, kind};
+    interp_test_mutate(e->machine.machine->interp, row, row == ROW_NONE ? MUTATION_NONE : kind);
+    translator_flush(e->translator);
 }
 
 /* ---- life ---- */
@@ -274,6 +302,14 @@ static bool parse_variant(struct translator_engine *e, const char *variant)
     return true;
 }
 
+void engine_translator_counts(const struct engine *engine, uint64_t *translated, uint64_t *refused)
+{
+    const struct translator_engine *e = (const struct translator_engine *)engine;
+
+    *translated = e->machine.machine->stats.translations;
+    *refused = e->machine.machine->stats.translation_failures;
+}
+
 static void destroy(struct engine *engine)
 {
     struct translator_engine *e = (struct translator_engine *)engine;
@@ -300,6 +336,10 @@ struct engine *engine_create_translator(uint32_t epilogue, int64_t budget, const
     }
     snprintf(e->name, sizeof e->name, "tier1%s%s", *variant ? ":" : "", variant);
     e->machine.engine = (struct engine){.name = e->name, .exact = e->counted, .run = run, .destroy = destroy};
+    if (interp_test_mutate && translator_mutations_linked) {
+        e->machine.engine.mutate = mutate;
+        e->options.opaque = &e->mutation;
+    }
     interp_engine_init(&e->machine, epilogue, budget);
     e->machine.run_to_end = run_machine;
     struct bare_machine *machine = e->machine.machine;

@@ -20,5 +20,7 @@ extern const char *const translator_variants[];
 /* EPILOGUE and BUDGET as for engine_create_interp(). NULL with a message on standard error: no such variant, or no
  * translator. */
 struct engine *engine_create_translator(uint32_t epilogue, int64_t budget, const char *variant);
+/* Blocks that ENGINE translated, and those that it could not. */
+void engine_translator_counts(const struct engine *engine, uint64_t *translated, uint64_t *refused);
 
 #endif

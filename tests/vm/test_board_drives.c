@@ -11,6 +11,7 @@
 
 #include "block/block.h"
 #include "devices/mc146818.h"
+#include "devices/fdc.h"
 #include "devices/pci/piix_ide.h"
 #include "vm/board_private.h"
 
@@ -132,8 +133,15 @@ static void test_boot_order(void **state)
     assert_int_equal(cmos(board, 0x3d), 0x14);
 }
 
+static void record_move(void *opaque, enum vm_event event, enum vm_cause cause)
+{
+    if (event == VM_EVENT_TRAY_MOVED)
+        sprintf((char *)opaque + strlen(opaque), "%u%c ", guest.vm->tray_move.drive, guest.vm->tray_move.open ? 'o' : 'c');
+}
+
 static void test_media_change(void **state)
 {
+    char moves[256] = "";
     const char *first = image(0, 1440 << 10), *second = image(1, 720 << 10), *large = image(2, 8 << 20);
     drive(2, "cd", NULL, true);
     drive(4, "fd", first, false);
@@ -142,6 +150,7 @@ static void test_media_change(void **state)
     int cd = board_find_drive(board, "cd"), fd = board_find_drive(board, "fd"), hd = board_find_drive(board, "hd");
     assert_true(cd == 2 && fd == 4 && hd == 0);
     struct board_drive_info info;
+    vm_add_listener(guest.vm, record_move, moves);
     device_lock_acquire(&guest.vm->device_lock);
 
     assert_true(board_drive_info(board, (unsigned)fd, &info));
@@ -172,7 +181,37 @@ static void test_media_change(void **state)
     assert_true(board_eject(board, (unsigned)cd, false, &err));
     assert_true(board_drive_info(board, (unsigned)cd, &info));
     assert_null(info.block);
+    assert_true(info.tray_open);
     assert_true(board_eject(board, (unsigned)cd, false, &err)); /* of an empty drive: fine */
+
+    /* Trays: what is on one that opens stays there. */
+    moves[0] = 0;
+    assert_true(board_close_tray(board, (unsigned)cd, &err));
+    assert_false(board_remove_medium(board, (unsigned)cd, &err));
+    assert_non_null(strstr(err.message, "Tray of device 'cd' is not open"));
+    assert_true(board_change_medium(board, (unsigned)cd, large, NULL, BOARD_RETAIN, false, &err));
+    assert_true(board_open_tray(board, (unsigned)cd, false, &err));
+    assert_true(board_drive_info(board, (unsigned)cd, &info));
+    assert_true(info.tray_open && info.block);
+    assert_true(board_remove_medium(board, (unsigned)cd, &err));
+    assert_true(board_drive_info(board, (unsigned)cd, &info));
+    assert_true(info.tray_open && !info.block);
+    assert_string_equal(moves, "2c 2o 2c 2o ");
+    moves[0] = 0;
+    assert_true(board_open_tray(board, (unsigned)fd, false, &err));
+    assert_true(board_open_tray(board, (unsigned)fd, false, &err));
+    assert_null(fdc_medium(board->fdc, 0));
+    assert_true(board_close_tray(board, (unsigned)fd, &err));
+    assert_true(board_drive_info(board, (unsigned)fd, &info));
+    assert_ptr_equal(fdc_medium(board->fdc, 0), info.block);
+    assert_true(info.block && !info.tray_open);
+    assert_true(board_change_medium(board, (unsigned)fd, second, NULL, BOARD_RETAIN, false, &err));
+    assert_true(board_eject(board, (unsigned)fd, false, &err));
+    assert_true(board_close_tray(board, (unsigned)fd, &err)); /* there is nothing to put in */
+    assert_true(board_drive_info(board, (unsigned)fd, &info));
+    assert_true(info.tray_open && !info.block);
+    assert_string_equal(moves, "4o 4c 4o 4c 4o ");
+    assert_false(board_open_tray(board, (unsigned)hd, false, &err));
 
     assert_false(board_eject(board, (unsigned)hd, true, &err));
     assert_non_null(strstr(err.message, "'hd' is not removable"));

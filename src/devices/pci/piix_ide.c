@@ -190,6 +190,13 @@ void piix_ide_change_medium(struct piix_ide *ide, unsigned channel, unsigned dri
         atapi_change_medium(d, block);
 }
 
+void piix_ide_set_tray(struct piix_ide *ide, unsigned channel, unsigned drive, bool open)
+{
+    struct ide_drive *d = &ide->channels[channel & 1].drives[drive & 1];
+    if (d->kind == IDE_CDROM)
+        atapi_set_tray(d, open);
+}
+
 void piix_ide_request_eject(struct piix_ide *ide, unsigned channel, unsigned drive)
 {
     struct ide_drive *d = &ide->channels[channel & 1].drives[drive & 1];

@@ -25,9 +25,10 @@ bool piix_ide_attach(struct piix_ide *ide, unsigned channel, unsigned drive, con
 void piix_ide_set_up(struct piix_ide *ide);
 
 struct ide_drive_info piix_ide_info(const struct piix_ide *ide, unsigned channel, unsigned drive);
-/* CD-ROM drives: puts BLOCK (NULL: nothing) into the drive and closes the tray. The disc that was in it
- * is the caller's again. */
+/* CD-ROM drives: opens the tray and puts BLOCK (NULL: nothing) on it. The disc that was there is the caller's again. */
 void piix_ide_change_medium(struct piix_ide *ide, unsigned channel, unsigned drive, struct block *block);
+/* CD-ROM drives, whether locked or not. */
+void piix_ide_set_tray(struct piix_ide *ide, unsigned channel, unsigned drive, bool open);
 /* The button at the drive: asks the guest, which has locked the tray, to let the disc out. */
 void piix_ide_request_eject(struct piix_ide *ide, unsigned channel, unsigned drive);
 
