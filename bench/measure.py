@@ -32,6 +32,9 @@ def parse_arguments():
                         help="the kit's built guests (default: $DRAGOMAN_BENCH_GUESTS, or built in the cache folder)")
     parser.add_argument("--suites", default="int,x87,sse,sys", metavar="LIST", help="suites of the kit, or patterns such as int.f*")
     parser.add_argument("--kit-scale", type=int, default=60, metavar="PERCENT", help="amount of work in the kit (default 60)")
+    parser.add_argument("--engines", default="auto", metavar="LIST",
+                        help="engines of Dragoman: the first is what everything is compared by, further ones get a column "
+                             "each (default auto; --engines auto,interp shows the interpreter beside it)")
     parser.add_argument("--emulator", metavar="FILE", help="measure this binary (default: build/dragoman)")
     parser.add_argument("--no-qemu", action="store_true", help="leave QEMU out")
     parser.add_argument("--no-native", action="store_true", help="leave the host out")
@@ -120,7 +123,7 @@ def measure_kit(options, emulators, result):
     for patterns, runs in ((often, options.runs), (once, 1)):
         for run in range(runs if patterns else 0):
             report.progress(f"benchmark kit, {','.join(patterns)}, run {run + 1} of {runs}")
-            for machine in emulators if run == 0 else emulators[:1]:
+            for machine in emulators if run == 0 else [machine for machine in emulators if machine.name != "qemu"]:
                 native = machine.name == "dragoman" and not options.no_native
                 for name, cells in kit.run_kit(*found, machine.command, ",".join(patterns), native, options).items():
                     suite, name = name.split(".", 1)
@@ -141,7 +144,11 @@ def main():
     emulator = os.path.abspath(options.emulator or os.path.join(ROOT, "build", "dragoman"))
     if not os.access(emulator, os.X_OK):
         sys.exit(f"bench: {emulator} is not a program")
-    emulators = [machines.Machine("dragoman", [emulator])]
+    engines = options.engines.split(",")
+    if set(engines) - {"interp", "tier1", "auto"} or len(set(engines)) < len(engines):
+        sys.exit(f"bench: --engines {options.engines}: engines are interp, tier1 and auto, each once")
+    emulators = [machines.Machine("dragoman" if i == 0 else engine, [emulator, "--engine", engine])
+                 for i, engine in enumerate(engines)]
     if not options.no_qemu and shutil.which("qemu-system-i386"):
         emulators.append(machines.Machine("qemu", ["qemu-system-i386", "-accel", "tcg"]))
     elif not options.no_qemu:
@@ -157,7 +164,7 @@ def main():
     circumstances = report.circumstances(emulators, options)
     print(report.as_text(rows, circumstances))
     if options.csv:
-        report.write_csv(rows, options.csv)
+        report.write_csv(rows, circumstances, options.csv)
     if options.json:
         report.write_json(rows, circumstances, options.json)
     if options.docs:

@@ -10,12 +10,15 @@ import platform
 import subprocess
 import sys
 
-# At most so many times slower than the host, in geometric mean: (bar, aim).
+# At most so many times slower than the host, in geometric mean: (bar, aim). For the interpreter alone.
 BARS = {"int": (50, 30), "x87": (40, None), "sse": (40, None)}
+# The share of QEMU's processor seconds that a translating engine may take, in geometric mean.
+QEMU_BARS = {"int*": 0.67}
 SUITES = {
     "own": "own guest (`bench/guest/`)",
     "boot": "boot of the default guest to user space",
     "int": "kit, int",
+    "int*": "kit, int without rep\\*, mem\\*",
     "x87": "kit, x87",
     "sse": "kit, sse",
     "sys": "kit, sys",
@@ -36,9 +39,10 @@ class Row:
         over, under = self.seconds.get(runner), self.seconds.get(against)
         return over / under if over is not None and under and under > 0.002 else None
 
-    def cells(self):
-        """(against native, QEMU against native, against QEMU)"""
-        return self.ratio("dragoman", "native"), self.ratio("qemu", "native"), self.ratio("dragoman", "qemu")
+    def cells(self, engines=("auto",)):
+        """(against native, QEMU against native, against QEMU, each further engine against native ...)"""
+        return (self.ratio("dragoman", "native"), self.ratio("qemu", "native"), self.ratio("dragoman", "qemu"),
+                *(self.ratio(engine, "native") for engine in engines[1:]))
 
 
 def progress(text):
@@ -73,6 +77,7 @@ def circumstances(emulators, options):
         "host": f"Linux {platform.release()}" + (", itself a virtual machine" if "hypervisor" in info.get("flags", "") else ""),
         "load": round(os.getloadavg()[2], 1),
         "runs": options.runs,
+        "engines": options.engines.split(","),
         "versions": versions,
     }
 
@@ -81,13 +86,32 @@ def suites_of(rows):
     return list(dict.fromkeys(row.suite for row in rows))
 
 
-def means(rows):
-    """(suite, benchmarks, three geometric means) of each suite that has ratios against the host."""
+def members(rows, suite):
+    """`int*`: int without the kernels whose time is REP and memory."""
+    name = suite.rstrip("*")
+    return [row for row in rows if row.suite == name and (suite == name or not row.name.startswith(("rep", "mem")))]
+
+
+def means(rows, engines):
+    """(suite, benchmarks, geometric means of the cells) of each suite that has ratios against the host."""
     for suite in suites_of(rows):
-        columns = list(zip(*(row.cells() for row in rows if row.suite == suite)))
-        columns = [[value for value in column if value is not None] for column in columns]
-        if suite != "boot" and columns[0]:
-            yield suite, len(columns[0]), [geometric_mean(column) for column in columns]
+        for part in (suite, "int*") if suite == "int" else (suite,):
+            columns = list(zip(*(row.cells(engines) for row in members(rows, part))))
+            columns = [[value for value in column if value is not None] for column in columns]
+            if suite != "boot" and columns and columns[0]:
+                yield part, len(columns[0]), [geometric_mean(column) for column in columns]
+
+
+def bar_of(suite, means_of_suite, engine):
+    """(text, whether it is kept) or None."""
+    if engine == "interp":
+        if suite not in BARS:
+            return None
+        bar, aim = BARS[suite]
+        return f"at most {bar}" + (f", aim {aim}" if aim else ""), means_of_suite[0] <= bar
+    if suite not in QEMU_BARS or means_of_suite[2] is None:
+        return None
+    return f"at most {QEMU_BARS[suite]} of QEMU", means_of_suite[2] <= QEMU_BARS[suite]
 
 
 def table(header, lines):
@@ -102,37 +126,41 @@ def seconds_text(row, runner):
 
 
 def as_text(rows, facts):
+    engines = facts["engines"]
+    further = [f"{engine}'s" for engine in engines[1:]]
     lines = [[f"{row.suite}.{row.name}", *(seconds_text(row, runner) for runner in ("native", "dragoman", "qemu")),
-              *map(number, row.cells()), f"{row.spread:.0%}", row.verdict] for row in rows]
-    text = [f"{facts['processor']}, {facts['processors']} processors, {facts['host']}, load {facts['load']}; medians of "
-            f"{facts['runs']} runs, processor seconds", "",
-            table(["benchmark", "native s", "dragoman s", "qemu s", "times native", "qemu's", "times qemu", "spread", "checksum"], lines), ""]
+              *map(number, row.cells(engines)), f"{row.spread:.0%}", row.verdict] for row in rows]
+    text = [f"{facts['processor']}, {facts['processors']} processors, {facts['host']}, load {facts['load']}; engine "
+            f"{engines[0]}; medians of {facts['runs']} runs, processor seconds", "",
+            table(["benchmark", "native s", "dragoman s", "qemu s", "times native", "qemu's", "times qemu", *further, "spread", "checksum"], lines), ""]
     summary = []
-    for suite, length, (dragoman, qemu, relative) in means(rows):
-        bar, aim = BARS.get(suite, (None, None))
-        judged = "-" if bar is None else ("within" if dragoman <= bar else "OVER") + f" {bar}" + (f" (aim {aim})" if aim else "")
-        summary.append([suite, length, number(dragoman), number(qemu), number(relative), judged])
-    text.append(table(["geometric means", "of", "times native", "qemu's", "times qemu", "bar"], summary))
+    for suite, length, values in means(rows, engines):
+        bar = bar_of(suite, values, engines[0])
+        judged = "-" if bar is None else f"{bar[0]}: {'kept' if bar[1] else 'MISSED'}"
+        summary.append([suite, length, *map(number, values), judged])
+    text.append(table(["geometric means", "of", "times native", "qemu's", "times qemu", *further, "bar"], summary))
     bad = [f"{row.suite}.{row.name}: {row.verdict}" for row in rows if row.verdict in ("DIFFERENT", "missing")]
     text += ["", *bad] if bad else []
     return "\n".join(text)
 
 
-def write_csv(rows, path):
+def write_csv(rows, facts, path):
+    engines = facts["engines"]
     with open(path, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["suite", "name", "native_s", "dragoman_s", "qemu_s", "times_native", "qemu_times_native", "times_qemu",
-                         "count", "spread", "checksum"])
+                         *(f"{engine}_times_native" for engine in engines[1:]), "count", "spread", "checksum"])
         for row in rows:
             writer.writerow([row.suite, row.name, *(row.seconds.get(runner) for runner in ("native", "dragoman", "qemu")),
-                             *row.cells(), row.count, round(row.spread, 4), row.verdict])
+                             *row.cells(engines), row.count, round(row.spread, 4), row.verdict])
 
 
 def write_json(rows, facts, path):
     result = {
         "circumstances": facts,
         "rows": [dataclasses.asdict(row) for row in rows],
-        "geometric_means": {suite: dict(zip(("dragoman", "qemu", "dragoman_against_qemu"), values)) for suite, _, values in means(rows)},
+        "geometric_means": {suite: dict(zip(("dragoman", "qemu", "dragoman_against_qemu", *facts["engines"][1:]), values))
+                            for suite, _, values in means(rows, facts["engines"])},
     }
     with open(path, "w", encoding="utf-8") as file:
         json.dump(result, file, indent=1)
@@ -147,13 +175,15 @@ def markdown_table(header, lines):
 def as_markdown(rows, facts):
     text = [f"Measured {facts['date']} on {facts['processor']}, {facts['processors']} processors, {facts['host']}; load average "
             f"{facts['load']}. " + "; ".join(f"{name}: {version}" for name, version in facts["versions"].items()) +
-            f". Medians of {facts['runs']} runs (kit: one of QEMU, and one of sys).", "", "### Geometric means", ""]
+            f". Engine {facts['engines'][0]}. Medians of {facts['runs']} runs (kit: one of QEMU, and one of sys).", "", "### Geometric means", ""]
+    engines = facts["engines"]
+    further = [f"{engine} / native" for engine in engines[1:]]
     lines = []
-    for suite, length, (dragoman, qemu, relative) in means(rows):
-        bar, aim = BARS.get(suite, (None, None))
-        lines.append([SUITES.get(suite, suite), length, number(dragoman), number(qemu), number(relative),
-                      "" if bar is None else f"at most {bar}" + (f", aim {aim}" if aim else "")])
-    text.append(markdown_table(["suite", "benchmarks", "Dragoman / native", "QEMU / native", "Dragoman / QEMU", "bar"], lines))
+    for suite, length, values in means(rows, engines):
+        bar = bar_of(suite, values, engines[0])
+        lines.append([SUITES.get(suite, suite), length, *map(number, values), bar[0] if bar else ""])
+    text.append(markdown_table(["suite", "benchmarks", "Dragoman / native", "QEMU / native", "Dragoman / QEMU", *further, "bar"],
+                               lines))
     for row in rows:
         if row.suite == "boot" and row.name == "cpu" and row.ratio("dragoman", "qemu"):
             text += ["", f"Boot of the default guest to user space: {number(row.ratio('dragoman', 'qemu'))} times the processor seconds of QEMU "
@@ -161,9 +191,9 @@ def as_markdown(rows, facts):
     for suite in suites_of(rows):
         if suite == "boot":
             continue
-        lines = [[row.name, *map(number, row.cells()), f"{row.spread:.0%}", row.verdict] for row in rows if row.suite == suite]
+        lines = [[row.name, *map(number, row.cells(engines)), f"{row.spread:.0%}", row.verdict] for row in rows if row.suite == suite]
         text += ["", f"### {SUITES.get(suite, suite)}", "",
-                 markdown_table(["benchmark", "Dragoman / native", "QEMU / native", "Dragoman / QEMU", "spread", "checksum"], lines)]
+                 markdown_table(["benchmark", "Dragoman / native", "QEMU / native", "Dragoman / QEMU", *further, "spread", "checksum"], lines)]
     return "\n".join(text)
 
 

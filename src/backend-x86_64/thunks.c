@@ -259,18 +259,69 @@ static uint32_t emit_segment(struct emitter *e, uint64_t function, uint32_t retu
     return start;
 }
 
-static uint32_t emit_fpu_operand(struct emitter *e, uint64_t function)
+/* A store beside code: r9 = addend and return, or on behind it. All registers are in the vCPU. */
+static void emit_fpu_beside_code(struct emitter *e, const struct native_functions *f)
+{
+    uint32_t slow[6];
+    unsigned slow_count = 0;
+
+    emit_op_extension(e, 4, 0xf7, 0, rm_register(R9)); /* test: a store? */
+    emit_32(e, 0x100);
+    slow[slow_count++] = emit_jcc_forward(e, CC_E);
+    emit_op_extension(e, 4, 0xf7, 0, rm_register(R9)); /* must it be aligned? */
+    emit_32(e, 0x200);
+    uint32_t unaligned = emit_jcc_short(e, CC_E);
+    emit_op_extension(e, 1, 0xf6, 0, rm_register(R8));
+    emit_byte(e, 15);
+    slow[slow_count++] = emit_jcc_forward(e, CC_NE);
+    emit_patch_short(e, unaligned, e->position);
+    emit_op_mixed(e, 4, 1, 0x0fb6, RDX, rm_register(R9)); /* movzx: size */
+    emit_mov(e, 4, RAX, R8);
+    emit_alu_immediate(e, 4, 4, rm_register(RAX), PAGE_MASK, false);
+    emit_op(e, 4, 0x01, RDX, rm_register(RAX));
+    emit_alu_immediate(e, 4, 7, rm_register(RAX), PAGE_SIZE, false);
+    slow[slow_count++] = emit_jcc_forward(e, CC_A);
+    emit_mov(e, 4, RAX, R8);
+    emit_op_extension(e, 4, 0xc1, 5, rm_register(RAX));
+    emit_byte(e, PAGE_SHIFT);
+    emit_load(e, 8, RCX, CPU(mmu.shared_table));
+    emit_load(e, 8, RAX, rm_indexed(RCX, RAX, 3, 0));
+    emit_op(e, 8, 0x85, RAX, rm_register(RAX));
+    slow[slow_count++] = emit_jcc_forward(e, CC_E);
+    emit_lea(e, 8, RSI, rm_indexed(RAX, R8, 0, 0));
+    emit_mov_immediate(e, 8, RCX, (uint64_t)(uintptr_t)f->ram);
+    emit_op(e, 8, 0x29, RCX, rm_register(RSI));
+    emit_lea(e, 8, RDI, rm_indexed(RSI, RDX, 0, -1));
+    emit_mov_immediate(e, 8, RCX, (uint64_t)(uintptr_t)f->code_lines);
+    for (unsigned i = 0; i < 2; i++) {
+        unsigned at = i ? RDI : RSI;
+
+        emit_op_extension(e, 8, 0xc1, 5, rm_register(at));
+        emit_byte(e, CODE_LINE_SHIFT);
+        emit_op(e, 8, 0x0fa3, at, rm_base(RCX, 0)); /* bt */
+        slow[slow_count++] = emit_jcc_forward(e, CC_B);
+    }
+    emit_mov(e, 8, R9, RAX);
+    emit_reload(e);
+    emit_op(e, 8, 0x85, R9, rm_register(R9));
+    emit_ret(e);
+    for (unsigned i = 0; i < slow_count; i++)
+        emit_patch(e, slow[i], e->position);
+}
+
+static uint32_t emit_fpu_operand(struct emitter *e, const struct native_functions *f)
 {
     uint32_t start = e->position;
 
     emit_spill(e);
+    emit_fpu_beside_code(e, f);
     emit_push(e, R8);
     emit_push(e, R10);
     emit_push(e, R11);
     emit_mov(e, 8, RDI, R15);
     emit_mov(e, 4, RSI, R8);
     emit_mov(e, 4, RDX, R9);
-    emit_c_call(e, function);
+    emit_c_call(e, (uint64_t)(uintptr_t)f->fpu_operand);
     emit_mov(e, 8, R9, RAX);
     emit_pop(e, R11);
     emit_pop(e, R10);
@@ -378,7 +429,7 @@ void thunks_emit(struct emitter *e, const struct native_functions *f, bool host_
     }
     t->commit = emit_commit(e, (uint64_t)(uintptr_t)f->commit);
     t->segment = emit_segment(e, (uint64_t)(uintptr_t)f->segment, return_thunk);
-    t->fpu_operand = emit_fpu_operand(e, (uint64_t)(uintptr_t)f->fpu_operand);
+    t->fpu_operand = emit_fpu_operand(e, f);
     t->call = emit_call_thunk(e, (uint64_t)(uintptr_t)f->call, return_thunk);
     t->lookup_flat = emit_lookup(e, true, t->leave_at_home);
     t->lookup_other = emit_lookup(e, false, t->leave_at_home);

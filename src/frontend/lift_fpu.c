@@ -3,6 +3,8 @@
  * state as a whole is the interpreter's, as is everything that raises #NM or #UD by CR0 and CR4. */
 #include "frontend/lift_private.h"
 
+#include "cpu/model.h"
+
 #include <string.h>
 
 /* Loads that leave nothing of the destination register. */
@@ -166,7 +168,11 @@ static void lift_simd(struct lift *l)
 
 void lift_mmx(struct lift *l)
 {
-    lift_simd(l);
+    /* SSE2 extended these rows to XMM registers; on others those forms raise #UD, which the interpreter does. */
+    if (has_kind(l, OPERAND_XMM) && !cpu_has(l->request->decoder->model, FEATURE_SSE2))
+        lift_interpret(l);
+    else
+        lift_simd(l);
 }
 
 void lift_sse(struct lift *l)

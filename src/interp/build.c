@@ -30,6 +30,12 @@ static size_t segment_room(const struct vcpu *cpu, uint32_t eip)
     return room > PAGE_SIZE ? PAGE_SIZE : (size_t)room;
 }
 
+/* What may be kept once decoded: code in RAM, whose writes are watched, and in ROM. PAGE: see memory_page_pointer(). */
+static bool is_cacheable(const uint8_t *page, uint64_t ram_page, bool writable)
+{
+    return page && (ram_page != UINT64_MAX || !writable);
+}
+
 /* RAM page index of a host pointer, UINT64_MAX if it is not main RAM. */
 static uint64_t ram_page_of(const struct memory *memory, const uint8_t *p)
 {
@@ -164,9 +170,9 @@ void block_lower_one(struct interp *interp, struct block *block, const struct de
 }
 
 /* Decodes the one instruction at the block's start that runs over the end of the page (or of the segment).
- * Returns false with an exception raised. */
+ * Returns false with an exception raised. *CACHEABLE becomes false if the second page's part may change unseen. */
 static bool decode_crossing(struct interp *interp, struct block *block, struct fetch *fetch, uint32_t mode,
-                            struct decoded_instruction *insn, enum decode_status *status)
+                            struct decoded_instruction *insn, enum decode_status *status, bool *cacheable)
 {
     struct vcpu *cpu = interp->cpu;
     size_t room = segment_room(cpu, block->eip), first = fetch->available;
@@ -196,6 +202,7 @@ static bool decode_crossing(struct interp *interp, struct block *block, struct f
         block->crosses = true;
         block->second_entry = cpu->mmu.execute_table[second >> PAGE_SHIFT];
         block->cover[1].page = p ? ram_page_of(cpu->mmu.memory, p) : UINT64_MAX;
+        *cacheable &= is_cacheable(p, block->cover[1].page, writable);
         block->cover[1].lines = lines_of(0, (unsigned)(insn->length - first));
     }
     return true;
@@ -210,7 +217,7 @@ struct block *block_decode(struct interp *interp, uint32_t mode, uint32_t linear
     bool writable = false;
     uint8_t *page = memory_page_pointer(memory, physical & ~(uint64_t)PAGE_MASK, &writable);
     uint64_t ram_page = page ? ram_page_of(memory, page) : UINT64_MAX;
-    bool cacheable = page && (ram_page != UINT64_MAX || !writable);
+    bool cacheable = is_cacheable(page, ram_page, writable);
     size_t worst = sizeof(struct block) + (BLOCK_MAX_INSTRUCTIONS + 1) * sizeof(struct op);
     size_t start = interp->arena_used;
     struct block *block;
@@ -264,9 +271,8 @@ struct block *block_decode(struct interp *interp, uint32_t mode, uint32_t linear
         if (status == DECODE_MORE) {
             if (block->count)
                 break;
-            if (!decode_crossing(interp, block, &fetch, mode, &insn, &status)) {
+            if (!decode_crossing(interp, block, &fetch, mode, &insn, &status, &cacheable))
                 return NULL;
-            }
         }
         if (LOG_ENABLED(cpu->log, IN_ASM))
             log_instruction(cpu, &insn, fetch.code + used, mode, eip);

@@ -115,8 +115,8 @@ static void print_blocks(struct text *out, const struct translator *translator)
 
     text_printf(out, "\nMost linked to:\n");
     for (unsigned i = 0; i < count; i++) {
-        text_printf(out, "  %08" PRIx32 " (physical %08" PRIx64 ", mode %08" PRIx32 "): %u links in, ", blocks[i].linear,
-                    blocks[i].physical, blocks[i].mode, blocks[i].incoming);
+        text_printf(out, "  %08" PRIx32 " (physical %08" PRIx64 ", mode %08" PRIx32 "): %u links in, ",
+                    blocks[i].linear, blocks[i].physical, blocks[i].mode, blocks[i].incoming);
         text_printf(out, "%u instructions, %u bytes of host code\n", blocks[i].instructions, blocks[i].host_bytes);
     }
 }

@@ -72,6 +72,15 @@ static uint64_t segment_address(struct vcpu *cpu, uint32_t offset, unsigned what
     return ok ? (uint32_t)linear : UINT64_MAX;
 }
 
+/* An x87 store whose unmasked exception keeps it from happening touches no memory: the interpreter looks first. */
+static bool may_keep_store(void)
+{
+    uint16_t control;
+
+    __asm__ volatile("fnstcw %0" : "=m"(control));
+    return ~control & (X87_IE | X87_OE | X87_UE);
+}
+
 static uint64_t fpu_operand(struct vcpu *cpu, uint32_t linear, unsigned what)
 {
     unsigned size = what & 0xff;
@@ -79,6 +88,8 @@ static uint64_t fpu_operand(struct vcpu *cpu, uint32_t linear, unsigned what)
     if ((what & 0x200) && (linear & 15))
         return 0;
     if ((linear & PAGE_MASK) + size > PAGE_SIZE || cpu_fpu_error_pending(cpu))
+        return 0;
+    if ((what & 0x100) && may_keep_store())
         return 0;
     uint8_t *p = mmu_bulk_pointer(&cpu->mmu, linear, what & 0x100 ? MMU_WRITE : MMU_READ);
     return p ? (uint64_t)(uintptr_t)p - linear : 0;

@@ -41,7 +41,8 @@ void translator_summarize(const struct translator *t, struct translate_summary *
 }
 
 /* Keeps BLOCKS, of which there are USED, in order; drops the last one if there is no room. */
-static unsigned enter_sorted(struct translate_block *blocks, unsigned used, unsigned count, const struct translate_block *new)
+static unsigned enter_sorted(struct translate_block *blocks, unsigned used, unsigned count,
+                             const struct translate_block *new)
 {
     unsigned at = used;
 

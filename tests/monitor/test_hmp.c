@@ -302,6 +302,7 @@ static void test_ports_and_others(void **state)
     assert_non_null(strstr(run(f, "info irq"), "IRQ statistics for isa-i8259:\n"));
     assert_non_null(strstr(run(f, "info qtree"), "dev: "));
     assert_non_null(strstr(run(f, "info stats"), "instructions"));
+    assert_non_null(strstr(run(f, "info jit"), "There is no translator"));
     assert_non_null(strstr(run(f, "info version"), "7.2.0Dragoman"));
     const char *tree = run(f, "info mtree");
     assert_non_null(strstr(tree, "address-space: memory\n  0000000000000000-ffffffffffffffff (prio 0, i/o): system\n"));

@@ -195,10 +195,24 @@ static bool same_results(const struct fpu_pair *pair)
            same_memory(pair);
 }
 
+/* After a disagreement, so that it can be looked for again. */
+static void make_same(struct fpu_pair *pair)
+{
+    uint8_t page[PAGE_SIZE];
+
+    for (uint32_t address = 0; address < 8u << 20; address += PAGE_SIZE) {
+        memory_read_bytes(pair->m[INTERPRETER]->memory, address, page, PAGE_SIZE);
+        if (!same_pages(pair, address, PAGE_SIZE))
+            memory_write_bytes(pair->m[TRANSLATOR]->memory, address, page, PAGE_SIZE);
+    }
+}
+
 bool fpu_pair_run(struct fpu_pair *pair, const struct fpu_pair_state *start, const uint8_t *code, size_t length)
 {
     static const uint8_t halt = 0xf4;
 
+    if (pair->differs)
+        make_same(pair);
     for (unsigned i = 0; i < ENGINES; i++) {
         struct bare_machine *m = pair->m[i];
 
@@ -209,6 +223,7 @@ bool fpu_pair_run(struct fpu_pair *pair, const struct fpu_pair_state *start, con
         cpu_fpu_spill(m->cpu);
         assert_false(m->triple_fault);
     }
+    pair->differs = !same_memory(pair);
     return same_results(pair);
 }
 

@@ -50,6 +50,7 @@ struct fpu_pair {
     struct bare_machine *m[2]; /* interpreter, translator */
     struct translator *translator;
     bool counted;
+    bool differs; /* what the last run left in memory */
 };
 
 struct fpu_pair *fpu_pair_create(const struct fpu_pair_options *options);

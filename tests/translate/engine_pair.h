@@ -8,6 +8,7 @@
 #define DRAGOMAN_TESTS_TRANSLATE_ENGINE_PAIR_H
 
 #include "../interp/bare_machine.h"
+#include "cpu/fpu.h"
 #include "ir/ir.h"
 #include "translate/translate.h"
 
@@ -206,11 +207,21 @@ static inline void pair_compare(struct engine_pair *p, const char *what)
                 fail_msg("%s: byte %x: interpreter %02x, translator %02x", what, i, a[i], b[i]);
 }
 
+/* One engine until it halts or BUDGET is used up. Its x87 state leaves the host's registers: the other machine has this
+ * thread too. */
+static inline bool pair_run_one(struct engine_pair *p, unsigned engine, int64_t budget)
+{
+    bool halted = bare_machine_run(p->machine[engine], budget);
+
+    cpu_fpu_spill(p->machine[engine]->cpu);
+    return halted;
+}
+
 /* Runs both until they halt (or fault thrice), and compares. */
 static inline void pair_run(struct engine_pair *p, const char *what)
 {
     for (unsigned i = 0; i < ENGINES; i++)
-        if (!bare_machine_run(p->machine[i], 100000000) && !p->machine[i]->triple_fault)
+        if (!pair_run_one(p, i, 100000000) && !p->machine[i]->triple_fault)
             fail_msg("%s: %s did not halt; eip %llx", what, i == INTERP ? "interpreter" : "translator",
                      (unsigned long long)p->machine[i]->cpu->state.rip);
     pair_compare(p, what);

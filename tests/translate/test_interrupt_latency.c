@@ -20,12 +20,12 @@
 #include <string.h>
 #include <time.h>
 
-#define GDT     0x1000u
-#define IDT     0x2000u
-#define HANDLER 0x3000u
-#define LOOP    0x4000u
-#define SAMPLES 201
-#define VECTOR  0x20
+#define GDT                  0x1000u
+#define IDT                  0x2000u
+#define HANDLER              0x3000u
+#define LOOP                 0x4000u
+#define SAMPLES              201
+#define VECTOR               0x20
 #define PATIENCE_NANOSECONDS 5000000000ull
 #define MOST_NANOSECONDS     50000u /* the median; under sanitizers, too */
 
@@ -143,13 +143,15 @@ static const struct {
     const char *name;
     struct piece pieces[3];
 } loops[] = {
-    {"a block that jumps to itself", {{LOOP, 3, {0x40, 0xeb, 0xfd}}}},                             /* inc eax; jmp $-1 */
-    {"a conditional jump back", {{LOOP, 6, {0x42, 0x85, 0xe4, 0x75, 0xfb, 0xf4}}}},                 /* inc edx; test esp, esp; jnz $-3 */
-    {"LOOP", {{LOOP, 5, {0x41, 0x41, 0xe2, 0xfc, 0xf4}}}},                                          /* inc ecx twice; loop $-2 */
+    {"a block that jumps to itself", {{LOOP, 3, {0x40, 0xeb, 0xfd}}}}, /* inc eax; jmp $-1 */
+    {"a conditional jump back",
+     {{LOOP, 6, {0x42, 0x85, 0xe4, 0x75, 0xfb, 0xf4}}}},   /* inc edx; test esp, esp; jnz $-3 */
+    {"LOOP", {{LOOP, 5, {0x41, 0x41, 0xe2, 0xfc, 0xf4}}}}, /* inc ecx twice; loop $-2 */
     {"jumps between two pages", {{LOOP, 5, {0xe9, 0xfb, 0x0f, 0, 0}}, {0x5000, 5, {0xe9, 0xfb, 0xef, 0xff, 0xff}}}},
     {"a call and a return", {{LOOP, 7, {0xe8, 0xfb, 0x0f, 0, 0, 0xeb, 0xf9}}, {0x5000, 1, {0xc3}}}},
-    {"an indirect jump", {{LOOP, 7, {0xb8, 0, 0x40, 0, 0, 0xff, 0xe0}}}},                           /* mov eax, LOOP; jmp eax */
-    {"REP MOVSB in a loop", {{LOOP, 8, {0xb1, 0x10, 0xf3, 0xa4, 0x29, 0xff, 0xeb, 0xf8}}}},         /* mov cl, 16; rep movsb; sub edi, edi */
+    {"an indirect jump", {{LOOP, 7, {0xb8, 0, 0x40, 0, 0, 0xff, 0xe0}}}}, /* mov eax, LOOP; jmp eax */
+    {"REP MOVSB in a loop",
+     {{LOOP, 8, {0xb1, 0x10, 0xf3, 0xa4, 0x29, 0xff, 0xeb, 0xf8}}}}, /* mov cl, 16; rep movsb; sub edi, edi */
 };
 
 static void test_latency(void **state)
