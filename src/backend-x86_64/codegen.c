@@ -64,6 +64,20 @@ static void emit_charge(struct generator *g)
     tail->jumps[tail->jump_count++] = emit_jcc_forward(g->e, CC_S);
 }
 
+static void emit_second_page(struct generator *g)
+{
+    struct tail *tail = add_tail(g, TAIL_SECOND_PAGE);
+    uint32_t second = (g->block->linear >> PAGE_SHIFT) + 1;
+
+    if (!tail)
+        return;
+    emit_load(g->e, 8, R8, CPU(mmu.execute_table));
+    emit_load(g->e, 8, R8, rm_base(R8, (int32_t)((second & 0xfffff) * 8)));
+    emit_mov_immediate(g->e, 8, R9, g->request->second_entry);
+    emit_op(g->e, 8, 0x39, R9, rm_register(R8));
+    tail->jumps[tail->jump_count++] = emit_jcc_forward(g->e, CC_NE);
+}
+
 static void emit_step_forward(struct generator *g)
 {
     struct tail *tail = add_tail(g, TAIL_CALL_LEAVE);
@@ -93,6 +107,7 @@ void emit_one(struct generator *g, const struct ir_op *op)
     case IR_CHECK_TARGET: emit_check_target(g, op); break;
     case IR_STEP_FORWARD: emit_step_forward(g); break;
     case IR_CHARGE: emit_charge(g); break;
+    case IR_SECOND_PAGE: emit_second_page(g); break;
     case IR_PARK: emit_park(g->e, scratch_register(g), g->request->host_lahf); break;
     case IR_UNPARK: emit_unpark(g->e, scratch_register(g), g->request->host_lahf); break;
     case IR_UNPARK_CARRY:
@@ -158,6 +173,10 @@ static void emit_tail(struct generator *g, const struct tail *tail)
         emit_store(e, 8, CPU(state.rip), R8);
         emit_mov_immediate(e, 4, R8, NATIVE_LEAVE_BUDGET);
         emit_jmp(e, g->request->thunks->leave_home);
+        break;
+    case TAIL_SECOND_PAGE:
+        emit_mov_immediate(e, 4, R8, g->block->eip);
+        emit_jmp(e, g->request->thunks->leave_at_home);
         break;
     case TAIL_DIVIDE:
         add_site(g, SITE_DIVIDE, tail->site, e->position);

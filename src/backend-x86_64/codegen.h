@@ -54,6 +54,7 @@ struct codegen_request {
     struct native_call *calls;  /* room for one per op with EFFECT_CALL or STEP_FORWARD or CHECK_TARGET */
     unsigned call_capacity;
     void *link_tokens[2];       /* given back by native_enter() when a link that leads nowhere yet is taken */
+    uint64_t second_entry;      /* SECOND_PAGE: the execute entry that the page behind the block's first must have */
     bool counted;
     bool host_lahf;             /* LAHF and SAHF exist in long mode */
 };

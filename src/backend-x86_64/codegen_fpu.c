@@ -115,8 +115,7 @@ void emit_tail_fpu_probe(struct generator *g, const struct tail *tail)
     emit_mov_immediate(e, 8, R8, (uint64_t)(uintptr_t)call);
     emit_call(e, g->request->thunks->call);
     emit_xmm_reload(g, g->xmm_valid_after[access]);
-    if (op->written)
-        emit_unpark(e, R9, g->request->host_lahf);
+    emit_unpark(e, R9, g->request->host_lahf); /* the op itself or a RECOMPUTE before it may have put them into EFLAGS */
     emit_jmp(e, g->op_end[access]);
 }
 

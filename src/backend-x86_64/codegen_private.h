@@ -9,7 +9,7 @@
 
 /* Code out of line, emitted behind the block. */
 enum tail_kind { TAIL_PROBE, TAIL_SEGMENT, TAIL_CALL_LEAVE, TAIL_CHARGE, TAIL_DIVIDE,
-                 TAIL_FPU_PROBE, TAIL_FPU };
+                 TAIL_FPU_PROBE, TAIL_FPU, TAIL_SECOND_PAGE };
 
 /* Guest FPU state that is in host registers, or not written down yet, at a point of the block. */
 struct fpu_point {

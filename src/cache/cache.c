@@ -112,18 +112,53 @@ static bool same_key(const struct translation_key *a, const struct translation_k
            a->cs_limit == b->cs_limit;
 }
 
+/* Asked last, when all else matches: the instruction is about to be fetched, so a walk is due anyway. */
+static bool second_page_fits(const struct code_cache *cache, const struct translation *t)
+{
+    struct mmu *mmu = &cache->cpu->mmu;
+    uint32_t second = ((t->linear >> PAGE_SHIFT) + 1) << PAGE_SHIFT;
+
+    return mmu_translate_execute(mmu, second).ok && mmu->execute_table[second >> PAGE_SHIFT] == t->second_entry;
+}
+
 struct translation *cache_find(const struct code_cache *cache, const struct translation_key *key)
 {
     for (struct translation *t = cache->hash[hash_of(key)]; t; t = t->hash_next)
-        if (same_key(&t->key, key))
+        if (same_key(&t->key, key) && (!t->second_entry || second_page_fits(cache, t)))
             return t;
     return NULL;
+}
+
+/* On a RAM page of its own. */
+static bool has_second_page(const struct translation *t)
+{
+    return t->second_lines && t->second_page != UINT64_MAX && t->second_page != t->page;
+}
+
+/* The link of PAGE's list. */
+static struct translation **next_on(struct translation *t, uint64_t page)
+{
+    return t->page == page ? &t->next_on_page : &t->next_on_second;
+}
+
+static uint64_t lines_on(const struct translation *t, uint64_t page)
+{
+    return (t->page == page ? t->lines : 0) | (t->second_lines && t->second_page == page ? t->second_lines : 0);
+}
+
+static void put_on_page(struct code_cache *cache, struct translation *t, uint64_t page, uint64_t lines)
+{
+    if (page == UINT64_MAX)
+        return;
+    *next_on(t, page) = cache->page_translations[page];
+    cache->page_translations[page] = t;
+    unsigned first = (unsigned)__builtin_ctzll(lines), last = 63u - (unsigned)__builtin_clzll(lines);
+    memory_mark_code(cache->cpu->mmu.memory, page, first << CODE_LINE_SHIFT, (last - first + 1) << CODE_LINE_SHIFT);
 }
 
 bool cache_insert(struct code_cache *cache, struct translation *t)
 {
     struct cache_segment *segment = &cache->segments[cache->current];
-    struct memory *memory = cache->cpu->mmu.memory;
 
     if (segment->count == segment->capacity) {
         unsigned capacity = segment->capacity ? 2 * segment->capacity : 256;
@@ -139,12 +174,9 @@ bool cache_insert(struct code_cache *cache, struct translation *t)
     unsigned h = hash_of(&t->key);
     t->hash_next = cache->hash[h];
     cache->hash[h] = t;
-    if (t->page != UINT64_MAX) {
-        t->next_on_page = cache->page_translations[t->page];
-        cache->page_translations[t->page] = t;
-        unsigned first = (unsigned)__builtin_ctzll(t->lines), last = 63u - (unsigned)__builtin_clzll(t->lines);
-        memory_mark_code(memory, t->page, first << CODE_LINE_SHIFT, (last - first + 1) << CODE_LINE_SHIFT);
-    }
+    put_on_page(cache, t, t->page, t->lines);
+    if (has_second_page(t))
+        put_on_page(cache, t, t->second_page, t->second_lines);
     cache->emitter.position = (t->end + 15) & ~15u;
     return true;
 }
@@ -233,15 +265,27 @@ static void remove_from_table(struct code_cache *cache, struct translation *t)
         *jump = (struct native_jump){.key = UINT64_MAX};
 }
 
-static void remove_from_page(struct code_cache *cache, struct translation *t)
+static void remove_from_page(struct code_cache *cache, struct translation *t, uint64_t page)
 {
-    if (t->page == UINT64_MAX)
+    if (page == UINT64_MAX)
         return;
-    struct translation **p = &cache->page_translations[t->page];
+    struct translation **p = &cache->page_translations[page];
     while (*p && *p != t)
-        p = &(*p)->next_on_page;
+        p = next_on(*p, page);
     if (*p)
-        *p = t->next_on_page;
+        *p = *next_on(t, page);
+}
+
+/* From both pages' lists, and what is left of their code lines. */
+static void remove_from_pages(struct code_cache *cache, struct translation *t)
+{
+    remove_from_page(cache, t, t->page);
+    if (t->page != UINT64_MAX)
+        memory_refresh_code(cache->cpu->mmu.memory, t->page);
+    if (has_second_page(t)) {
+        remove_from_page(cache, t, t->second_page);
+        memory_refresh_code(cache->cpu->mmu.memory, t->second_page);
+    }
 }
 
 /* All but the page list. */
@@ -271,8 +315,8 @@ uint64_t cache_code_lines(const struct code_cache *cache, uint64_t page)
 {
     uint64_t lines = 0;
 
-    for (const struct translation *t = cache->page_translations[page]; t; t = t->next_on_page)
-        lines |= t->lines;
+    for (struct translation *t = cache->page_translations[page]; t; t = *next_on(t, page))
+        lines |= lines_on(t, page);
     return lines;
 }
 
@@ -284,16 +328,13 @@ bool cache_page_written(struct code_cache *cache, uint64_t page, unsigned offset
 
     if (page >= cache->page_count)
         return false;
-    for (struct translation **p = &cache->page_translations[page]; *p;) {
-        struct translation *t = *p;
-
-        if (t->lines & lines) {
-            *p = t->next_on_page;
-            kill(cache, t);
-            any = true;
-        } else {
-            p = &t->next_on_page;
-        }
+    for (struct translation *t = cache->page_translations[page], *next; t; t = next) {
+        next = *next_on(t, page);
+        if (!(lines_on(t, page) & lines))
+            continue;
+        kill(cache, t);
+        remove_from_pages(cache, t);
+        any = true;
     }
     if (any) {
         if (cache->churn[page] < 255)
@@ -312,9 +353,7 @@ static void empty_segment(struct code_cache *cache, unsigned number)
 
         if (!t->dead) {
             kill(cache, t);
-            remove_from_page(cache, t);
-            if (t->page != UINT64_MAX)
-                memory_refresh_code(cache->cpu->mmu.memory, t->page);
+            remove_from_pages(cache, t);
         }
         free_translation(t);
     }
@@ -349,9 +388,7 @@ void cache_flush(struct code_cache *cache)
             if (t->dead)
                 continue;
             kill(cache, t);
-            remove_from_page(cache, t);
-            if (t->page != UINT64_MAX)
-                memory_refresh_code(cache->cpu->mmu.memory, t->page);
+            remove_from_pages(cache, t);
         }
     memset(cache->jumps, 0xff, NATIVE_JUMP_COUNT * sizeof *cache->jumps);
 }

@@ -48,6 +48,11 @@ struct translation {
     struct translation *next_on_page;
     uint64_t page;            /* RAM page index, UINT64_MAX: ROM */
     uint64_t lines;
+    /* A single instruction that runs into a second page; 0 else */
+    uint64_t second_entry;    /* execute entry of that page */
+    uint64_t second_page;     /* RAM page index, UINT64_MAX: ROM */
+    uint64_t second_lines;
+    struct translation *next_on_second;
     struct translation_link links[2];
     struct translation_link *incoming;
     uint32_t *insn_eip;       /* of each instruction */

@@ -26,7 +26,7 @@ const struct ir_op_info ir_op_table[IR_OPCODE_COUNT] = {
     [IR_PROBE].name = "probe", [IR_SEGMENT].name = "segment", [IR_CHECK_TARGET].name = "check_target",
     [IR_STEP_FORWARD].name = "step_forward", [IR_CLD].name = "cld", [IR_STD].name = "std", [IR_PARK].name = "park",
     [IR_UNPARK].name = "unpark", [IR_UNPARK_CARRY].name = "unpark_carry", [IR_RECOMPUTE].name = "recompute",
-    [IR_CALLOUT].name = "callout", [IR_INTERPRET].name = "interpret", [IR_CHARGE].name = "charge", [IR_FPU].name = "fpu",
+    [IR_CALLOUT].name = "callout", [IR_INTERPRET].name = "interpret", [IR_CHARGE].name = "charge", [IR_SECOND_PAGE].name = "second_page", [IR_FPU].name = "fpu",
     [IR_EXIT].name = "exit", [IR_EXIT_IF].name = "exit_if", [IR_EXIT_LOOP].name = "exit_loop",
     [IR_EXIT_INDIRECT].name = "exit_indirect", [IR_EXIT_CALLOUT].name = "exit_callout", [IR_RAISE].name = "raise",
 };

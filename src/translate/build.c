@@ -79,9 +79,9 @@ static uint64_t lines_of(unsigned offset, unsigned length)
 }
 
 /* CODE: a copy of what is at KEY, up to the end of the page or as long as a block can get. */
-static size_t lift(struct translator *t, const struct translation_key *key, uint32_t linear, const uint8_t *code)
+static size_t lift(struct translator *t, const struct translation_key *key, uint32_t linear, const uint8_t *code,
+                   size_t available, unsigned limit)
 {
-    unsigned offset = key->physical & PAGE_MASK;
     uint64_t room = (uint64_t)key->cs_limit - key->eip + 1;
     struct lift_request request = {
         .decoder = &t->decoder,
@@ -91,8 +91,8 @@ static size_t lift(struct translator *t, const struct translation_key *key, uint
         .linear = linear,
         .cs_limit = key->cs_limit,
         .code = code,
-        .available = room < PAGE_SIZE - offset ? (size_t)room : PAGE_SIZE - offset,
-        .limit = t->options.block_limit,
+        .available = room < available ? (size_t)room : available,
+        .limit = limit,
         .text = LOG_ENABLED(t->cpu->log, OP) || LOG_ENABLED(t->cpu->log, OP_OPT),
     };
 
@@ -109,6 +109,44 @@ static size_t lift(struct translator *t, const struct translation_key *key, uint
         request.limit = op->insn;
         return lift_block(&request, t->ir, t->lifted);
     }
+    return length;
+}
+
+/* Where an instruction goes on that runs over its page's end. */
+struct second_page {
+    uint64_t entry; /* execute entry; 0: there is none */
+    uint64_t page;  /* RAM page index, UINT64_MAX: ROM */
+    const uint8_t *bytes;
+};
+
+/* Lifts the one instruction at the end of a page that goes on in the next; CODE has what is in the first. */
+static size_t lift_crossing(struct translator *t, const struct translation_key *key, uint32_t linear, uint8_t *code,
+                            struct second_page *second)
+{
+    struct mmu *mmu = &t->cpu->mmu;
+    unsigned first = PAGE_SIZE - (key->physical & PAGE_MASK);
+    uint32_t next = ((linear >> PAGE_SHIFT) + 1) << PAGE_SHIFT;
+    bool writable;
+
+    if (first >= INSTRUCTION_MAX_LENGTH)
+        return 0;
+    struct mmu_result physical = mmu_translate_execute(mmu, next);
+    if (!physical.ok)
+        return 0;
+    second->bytes = memory_page_pointer(mmu->memory, physical.value & ~(uint64_t)PAGE_MASK, &writable);
+    second->entry = mmu->execute_table[next >> PAGE_SHIFT];
+    if (!second->bytes || !second->entry)
+        return 0;
+    bool in_ram = second->bytes >= mmu->memory->ram && second->bytes < mmu->memory->ram + mmu->memory->ram_size;
+    if (!in_ram && writable)
+        return 0;
+    if (in_ram)
+        second->page = (uint64_t)(second->bytes - mmu->memory->ram) >> PAGE_SHIFT;
+    memcpy(code + first, second->bytes, INSTRUCTION_MAX_LENGTH);
+    size_t length = lift(t, key, linear, code, first + INSTRUCTION_MAX_LENGTH, 1);
+    if (length <= first) /* only the segment's end can be the reason */
+        return 0;
+    ir_insert(t->ir, 0, IR_SECOND_PAGE)->width = 8;
     return length;
 }
 
@@ -168,15 +206,19 @@ struct translation *translator_build(struct translator *t, const struct translat
     uint8_t code[IR_MAX_INSNS * 15];
     unsigned offset = key->physical & PAGE_MASK;
     memcpy(code, page + offset, PAGE_SIZE - offset < sizeof code ? PAGE_SIZE - offset : sizeof code);
-    size_t length = lift(t, key, linear, code);
+    size_t length = lift(t, key, linear, code, PAGE_SIZE - offset, t->options.block_limit);
+    struct second_page second = {.page = UINT64_MAX};
 
-    if (!length)
-        return NULL;
+    if (!length) {
+        length = lift_crossing(t, key, linear, code, &second);
+        if (!length)
+            return NULL;
+    }
     /* Calling the interpreter costs more than staying in it. */
     unsigned interpreted = 0;
     for (unsigned i = 0; i < t->ir->op_count; i++)
         interpreted += t->ir->ops[i].opcode == IR_INTERPRET;
-    if (t->options.threshold && interpreted * 4 > t->ir->insn_count) {
+    if (t->options.threshold && interpreted >= 4 && interpreted * 2 > t->ir->insn_count) {
         LOG(t->cpu->log, JIT, "0x%08x is left to the interpreter: %u of %u instructions are its own", linear, interpreted,
             t->ir->insn_count);
         return NULL;
@@ -184,7 +226,7 @@ struct translation *translator_build(struct translator *t, const struct translat
     if (LOG_ENABLED(t->cpu->log, OP))
         trace_ir(t, "as lifted");
     if (key->mode & MODE_COUNTED)
-        ir_insert(t->ir, 0, IR_CHARGE)->width = 8;
+        ir_insert(t->ir, second.entry ? 1 : 0, IR_CHARGE)->width = 8;
     if (!ir_run_passes(t->ir, &t->host_flags, t->options.disabled_passes,
                        LOG_ENABLED(t->cpu->log, OP_OPT) ? trace_pass : NULL, t, message, sizeof message)) {
         LOG(t->cpu->log, JIT, "translation at 0x%08x refused: %s", key->eip, message);
@@ -197,6 +239,7 @@ struct translation *translator_build(struct translator *t, const struct translat
         .thunks = &t->cache.thunks,
         .calls = storage ? storage->calls : NULL,
         .call_capacity = call_capacity,
+        .second_entry = second.entry,
         .counted = key->mode & MODE_COUNTED,
         .host_lahf = t->host_lahf,
     };
@@ -223,14 +266,24 @@ struct translation *translator_build(struct translator *t, const struct translat
                 made->start = start;
                 made->length = (uint16_t)length;
                 made->page = ram_page;
-                made->lines = lines_of(offset, (unsigned)length);
+                unsigned in_first = length < PAGE_SIZE - offset ? (unsigned)length : PAGE_SIZE - offset;
+                made->lines = lines_of(offset, in_first);
+                if (second.entry) {
+                    made->second_entry = second.entry;
+                    made->second_page = second.page;
+                    made->second_lines = lines_of(0, (unsigned)length - in_first);
+                }
                 made->storage = storage;
                 made->free_storage = free_storage;
                 fill(t, made, t->result);
                 if (cache_insert(&t->cache, made)) {
                     /* Another thread may have written to the bytes before they were known as code. */
-                    if (in_ram && memcmp(code, page + offset, length)) {
-                        cache_page_written(&t->cache, ram_page, offset, (unsigned)length);
+                    if ((in_ram && memcmp(code, page + offset, in_first)) ||
+                        (second.page != UINT64_MAX && memcmp(code + in_first, second.bytes, length - in_first))) {
+                        if (in_ram)
+                            cache_page_written(&t->cache, ram_page, offset, in_first);
+                        else
+                            cache_page_written(&t->cache, second.page, 0, (unsigned)length - in_first);
                         return NULL;
                     }
                     if (LOG_ENABLED(t->cpu->log, OUT_ASM))

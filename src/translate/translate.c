@@ -123,7 +123,10 @@ bool translator_go_on(struct translator *t, uint64_t left)
         return true;
     case NATIVE_LEAVE_STEP:
         return_to_site(t);
-        interp_request_step(t->interp);
+        if (t->lockstep)
+            interp_request_step(t->interp);
+        else /* before an interrupt: the flags that the host's fault has set in MXCSR already are this instruction's */
+            interp_run_instructions(t->interp, 1);
         return false;
     case NATIVE_LEAVE_BUDGET: /* the last instructions of a budget singly */
         if (cpu->budget > 0)

@@ -123,6 +123,10 @@ static bool check(struct parse *parse)
         return error_set(parse->err, "%s: a path is missing", parse->option);
     if (c->kind == CHARDEV_TCP && !c->port[0])
         return error_set(parse->err, "%s: a port number is missing", parse->option);
+    /* The resolver takes the names of services too, and of larger numbers the lower 16 bits. */
+    if (c->kind == CHARDEV_TCP && !c->port[strspn(c->port, "0123456789")] &&
+        (strlen(c->port) > 5 || atoi(c->port) > 65535))
+        return error_set(parse->err, "%s: port '%s' is not one from 0 to 65535", parse->option, c->port);
     if (!c->server && parse->nowait_given)
         return error_set(parse->err, "%s: 'wait' is only for servers (server=on)", parse->option);
     if (!c->server)

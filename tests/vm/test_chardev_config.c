@@ -81,6 +81,8 @@ static void test_errors_name_what_is_wrong(void **state)
         {"unix:", "path", false},
         {"tcp:1234", "tcp:[HOST]:PORT", false},
         {"tcp:host:", "port", false},
+        {"tcp::65536", "'65536'", false},
+        {"tcp::99999999999", "'99999999999'", false},
         {"stdio,server=on", "'server'", false},
         {"unix:/x,server=maybe", "server=maybe", false},
         {"unix:/x,wait=off", "wait", false},
