@@ -1,7 +1,8 @@
 /* A code range, the thunks, a vCPU and some memory: enough to run what codegen() makes of IR text.
  *
- * Guest linear memory: 16 pages from 1000h on; the page at 8000h can be read only (its writes go through the bounce buffer), the page at 9000h not at all (bounce for both),
- * the page at A000h has code in its second line (bounce there, direct elsewhere), a fault is met from 11000h on. */
+ * Guest linear memory: 16 pages from 1000h on; the page at 8000h can be read only (its writes go through the bounce
+ * buffer), the page at 9000h not at all (bounce for both), the page at A000h has code in its second line (bounce there,
+ * direct elsewhere), a fault is met from 11000h on. */
 #ifndef DRAGOMAN_TESTS_BACKEND_CODE_HARNESS_H
 #define DRAGOMAN_TESTS_BACKEND_CODE_HARNESS_H
 
@@ -19,13 +20,13 @@
 
 #include <cmocka.h>
 
-#define CODE_SIZE (1u << 20)
-#define HARNESS_FLAT (MODE_CS_D | MODE_SS_B | MODE_PE | 0x555u << MODE_SHAPE_SHIFT)
-#define TABLE_BYTES ((size_t)8 << 20)
+#define CODE_SIZE      (1u << 20)
+#define HARNESS_FLAT   (MODE_CS_D | MODE_SS_B | MODE_PE | 0x555u << MODE_SHAPE_SHIFT)
+#define TABLE_BYTES    ((size_t)8 << 20)
 #define READ_ONLY_PAGE 8u
-#define BOUNCED_PAGE 9u
-#define CODE_PAGE 10u
-#define FAULT_PAGE 17u
+#define BOUNCED_PAGE   9u
+#define CODE_PAGE      10u
+#define FAULT_PAGE     17u
 
 struct harness {
     struct vcpu *cpu;
@@ -39,12 +40,12 @@ struct harness {
     bool host_lahf;
     uint8_t memory[FAULT_PAGE + 1][4096];
     uint64_t code_lines[FAULT_PAGE + 1];
-    unsigned c_calls;      /* of any of the functions below */
-    unsigned misaligned;   /* the stack was not as the ABI wants it */
+    unsigned c_calls;    /* of any of the functions below */
+    unsigned misaligned; /* the stack was not as the ABI wants it */
     bool leave_at_commit;
     bool leave_at_call;
-    uint64_t seen_offset;  /* of the last call of an instruction */
-    uint16_t seen_flags;   /* at home then */
+    uint64_t seen_offset; /* of the last call of an instruction */
+    uint16_t seen_flags;  /* at home then */
     uint64_t seen_gpr[8];
 };
 
@@ -177,8 +178,7 @@ static inline struct harness *harness_create(bool host_lahf)
             cpu->mmu.write_table[page] = entry;
     }
     for (unsigned i = 0; i < SEG_COUNT; i++)
-        cpu->state.segment[i] =
-            (struct segment){.limit = UINT32_MAX, .read_end = 1ull << 32, .write_end = 1ull << 32};
+        cpu->state.segment[i] = (struct segment){.limit = UINT32_MAX, .read_end = 1ull << 32, .write_end = 1ull << 32};
     cpu->mode = HARNESS_FLAT;
     cpu->state.arithmetic_flags = 0x200;
     the_harness = h;
@@ -205,6 +205,8 @@ static inline void harness_compile(struct harness *h, const char *text, bool pas
     char message[256] = "";
 
     if (!ir_parse(h->block, text, message, sizeof message))
+        fail_msg("%s in\n%s", message, text);
+    if (passes && !ir_verify(h->block, false, message, sizeof message)) /* in release builds too */
         fail_msg("%s in\n%s", message, text);
     if (passes && !ir_run_passes(h->block, &h->host_flags, 0, NULL, NULL, message, sizeof message))
         fail_msg("%s in\n%s", message, text);

@@ -5,7 +5,8 @@
 #define OUT_0 ((uint64_t)(uintptr_t)LINK_TOKEN(0))
 #define OUT_1 ((uint64_t)(uintptr_t)LINK_TOKEN(1))
 
-/* "eax=1 esp=2000 flags=cpazso m4000=11223344 end8000=..": hexadecimal, "flags=-": none; what AFTER does not mention stays. */
+/* "eax=1 esp=2000 flags=cpazso m4000=11223344 end8000=..": hexadecimal, "flags=-": none; what AFTER does not mention
+ * stays. */
 struct run_case {
     const char *name, *before, *ops, *after;
     uint64_t left;
@@ -124,12 +125,14 @@ static void test_registers(void **state)
         {"movzx high", "eax=8090", "movzx.4.1 ecx, ah\nexit 0", "ecx=80", OUT_0, 0},
         {"movsx high", "eax=8090", "movsx.4.1 esi, ah\nexit 0", "esi=ffffff80", OUT_0, 0},
         {"movsx high to esp", "ebx=ff80", "movsx.4.1 esp, bh\nexit 0", "esp=ffffffff", OUT_0, 0},
-        {"movzx high to its own register in 16 bits", "ebx=1234ff80", "movzx.2.1 bx, bh\nexit 0", "ebx=123400ff", OUT_0, 0},
+        {"movzx high to its own register in 16 bits", "ebx=1234ff80", "movzx.2.1 bx, bh\nexit 0", "ebx=123400ff", OUT_0,
+         0},
         {"high into temp", "ecx=aabb", "mov.1 t0, ch\nmov.1 al, t0\nexit 0", "eax=010101aa", OUT_0, 0},
         {"lea", "ebx=10 esp=20", "lea.4 eax, [esp+ebx*4+8]\nexit 0", "eax=68", OUT_0, 0},
         {"lea wraps", "ebx=ffffffff", "lea.4 eax, [ebx+2]\nexit 0", "eax=1", OUT_0, 0},
         {"lea 16", "ebx=1ffff eax=55550000", "lea.2 ax, [ebx+2]\nexit 0", "eax=55550001", OUT_0, 0},
-        {"lea 16 into a temp is zero-extended", "ebx=1ffff", "lea.2 t0, [ebx+2]\nmov.4 eax, t0\nexit 0", "eax=1", OUT_0, 0},
+        {"lea 16 into a temp is zero-extended", "ebx=1ffff", "lea.2 t0, [ebx+2]\nmov.4 eax, t0\nexit 0", "eax=1", OUT_0,
+         0},
         {"xchg high and low", "eax=1234", "xchg.1 al, ah\nexit 0", "eax=3412", OUT_0, 0},
         {"xchg esp", "eax=1 esp=2", "xchg.4 eax, esp\nexit 0", "eax=2 esp=1", OUT_0, 0},
         {"bswap esp", "esp=11223344", "bswap.4 esp\nexit 0", "esp=44332211", OUT_0, 0},
@@ -140,7 +143,7 @@ static void test_registers(void **state)
         {"setcc", "flags=so", "setcc.l.1 dh\nsetcc.nl.1 al\nexit 0", "edx=03030003 eax=01010101", OUT_0, 0},
         {"lahf", "flags=cpazso eax=0", "lahf\nexit 0", "eax=d700", OUT_0, 0},
         {"sahf keeps OF", "flags=cso eax=4100", "sahf\nexit 0", "flags=czo", OUT_0, 0},
-        {"div", "eax=64 edx=0 ebx=7", "mov.4 ecx, ebx\ndiv.4 ecx\nexit 0", "ecx=7 eax=e edx=2", OUT_0, 0},
+        {"div", "eax=64 edx=0 ebx=7", "div.4 ebx\nexit 0", "eax=e edx=2", OUT_0, 0},
         {"mul", "eax=80000000 ebx=4", "mul1.4 ebx\nadd.4 eax, 0\nexit 0", "eax=0 edx=2 flags=pz", OUT_0, 0},
     };
 
@@ -175,7 +178,7 @@ static void test_arithmetic(void **state)
          0},
         {"div, then a branch", "eax=64 edx=0 ebx=7 flags=z",
          "block eip=1000 mode=05550007 linear=1000\nlink 0 forward 1800\nlink 1 forward 1900\n"
-         "0 00001000+2 div ebx\nlea.4 ecx, [ecx]\ndiv.4 ebx\n1 00001002+2 jz\nexit_if.z 1\nexit 0",
+         "0 00001000+2 div ebx\ndiv.4 ebx\n1 00001002+2 jz\nexit_if.z 1\nexit 0",
          "eax=e edx=2", OUT_1, 0},
     };
     struct ir_host_flags host;
@@ -199,44 +202,48 @@ static void test_memory(void **state)
         {"load high", "ebx=4000 m4000=11", "probe.1 r [ebx]\nmov.1 bh, m\nexit 0", "ebx=1100", OUT_0, 0},
         {"load high, address in the same register", "eax=4000 m4000=11", "probe.1 r [eax]\nmov.1 ah, m\nexit 0",
          "eax=1100", OUT_0, 0},
-        {"store high, address in the same register", "ecx=4000", "probe.1 w [ecx]\nmov.1 m, ch\nexit 0", "m4000=40", OUT_0,
+        {"store high, address in the same register", "ecx=4000", "probe.1 w [ecx]\nmov.1 m, ch\nexit 0", "m4000=40",
+         OUT_0, 0},
+        {"add high to memory", "edx=4000 m4000=c1", "probe.1 rw [edx]\nadd.1 m, dh\nexit 0", "m4000=01 flags=c", OUT_0,
          0},
-        {"add high to memory", "edx=4000 m4000=c1", "probe.1 rw [edx]\nadd.1 m, dh\nexit 0", "m4000=01 flags=c", OUT_0, 0},
         {"cmp memory with high", "edx=4000 m4000=41", "probe.1 r [edx]\ncmp.1 m, dh\nexit 0", "flags=-", OUT_0, 0},
-        {"misaligned in its page", "ebx=4ffc m4ffd=112233", "lea.4 ebx, [ebx-3]\nprobe.4 r [ebx+3]\nmov.4 eax, m\nexit 0",
-         "ebx=4ff9 eax=11223310", OUT_0, 0},
+        {"misaligned in its page", "ebx=4ff9 m4ff9=11223344", "probe.4 r [ebx]\nmov.4 eax, m\nexit 0", "eax=11223344",
+         OUT_0, 0},
         {"across pages", "ebx=4ffe m4ffe=11223344", "probe.4 r [ebx]\nmov.4 eax, m\nexit 0", "eax=11223344", OUT_0, 1},
         {"8 across pages", "ebx=4ffd m4ffd=1122334455667788 eax=55667788 edx=11223344 ecx=9",
          "probe.8 rw [ebx]\ncmpxchg8b.8 m\nexit 0", "m4ffd=0000000900004ffd flags=z", OUT_0, 2},
         {"store", "ebx=4000 eax=5", "probe.4 w [ebx]\nmov.4 m, eax\nexit 0", "m4000=00000005", OUT_0, 0},
         {"store constant", "ebx=4002", "probe.2 w [ebx]\nmov.2 m, -2\nexit 0", "m4002=fffe", OUT_0, 0},
-        {"store across pages", "ebx=4fff eax=11223344", "probe.4 w [ebx]\nmov.4 m, eax\nexit 0", "m4fff=11223344", OUT_0,
-         2},
-        {"bounced store", "ebx=8000 eax=11223344 flags=cpazso", "probe.4 w [ebx]\nmov.4 m, eax\nexit 0", "m8000=11223344",
+        {"store across pages", "ebx=4fff eax=11223344", "probe.4 w [ebx]\nmov.4 m, eax\nexit 0", "m4fff=11223344",
          OUT_0, 2},
+        {"bounced store", "ebx=8000 eax=11223344 flags=cpazso", "probe.4 w [ebx]\nmov.4 m, eax\nexit 0",
+         "m8000=11223344", OUT_0, 2},
         {"bounced update", "ebx=8000 eax=1 m8000=ffffffff", "probe.4 rw [ebx]\nadd.4 m, eax\nexit 0",
          "m8000=00000000 flags=cpaz", OUT_0, 2},
-        {"bounced update, flags before", "ebx=8000 eax=1 m8000=00000001 flags=c", "probe.4 rw [ebx]\nadc.4 m, eax\nexit 0",
-         "m8000=00000003 flags=p", OUT_0, 2},
+        {"bounced update, flags before", "ebx=8000 eax=1 m8000=00000001 flags=c",
+         "probe.4 rw [ebx]\nadc.4 m, eax\nexit 0", "m8000=00000003 flags=p", OUT_0, 2},
         {"bounced inc keeps the carry", "ebx=9000 m9000=ff flags=c", "probe.1 rw [ebx]\ninc.1 m\nexit 0",
          "m9000=00 flags=cpaz", OUT_0, 2},
         {"bounced xchg", "ebx=9000 eax=77 m9000=00000055", "probe.4 rw [ebx]\nxchg.4 m, eax\nexit 0",
          "m9000=00000077 eax=55", OUT_0, 2},
         {"bounced high", "edx=9000 m9000=01", "probe.1 rw [edx]\nadd.1 m, dh\nexit 0", "m9000=91 flags=s", OUT_0, 2},
         {"bounced setcc", "ebx=9000 flags=z", "probe.1 w [ebx]\nsetcc.z.1 m\nexit 0", "m9000=01", OUT_0, 2},
-        {"beside code", "ebx=a03f edx=a080 eax=55 ecx=66 flags=c",
-         "probe.1 w [ebx]\nmov.1 m, al\nprobe.1 rw [edx]\nmov.1 m, cl\nexit 0", "ma03f=55 ma080=66", OUT_0, 0},
-        {"beside code, wide", "ebx=a03c edx=a080 eax=55667788",
-         "probe.4 w [ebx]\nmov.4 m, eax\nprobe.2 w [edx]\nmov.2 m, ax\nexit 0", "ma03c=55667788 ma080=7788", OUT_0, 0},
+        {"beside code", "ebx=a03f eax=55", "probe.1 w [ebx]\nmov.1 m, al\nexit 0", "ma03f=55", OUT_0, 0},
+        {"beside code, update", "edx=a080 ma080=01 ecx=66", "probe.1 rw [edx]\nxor.1 m, cl\nexit 0", "ma080=67 flags=-",
+         OUT_0, 0},
+        {"beside code, wide", "ebx=a03c eax=55667788", "probe.4 w [ebx]\nmov.4 m, eax\nexit 0", "ma03c=55667788", OUT_0,
+         0},
         {"onto code", "ebx=a040 eax=55", "probe.1 w [ebx]\nmov.1 m, al\nexit 0", "ma040=55", OUT_0, 2},
         {"onto code, the last byte", "ebx=a03d eax=55667788", "probe.4 w [ebx]\nmov.4 m, eax\nexit 0", "ma03d=55667788",
          OUT_0, 2},
         {"onto code, the first byte", "ebx=a07f eax=7788", "probe.2 rw [ebx]\nmov.2 m, ax\nexit 0", "ma07f=7788", OUT_0,
          2},
-        {"locked", "ebx=4000 m4000=00000001", "probe.4 rw [ebx]\nlock inc.4 m\nexit 0", "m4000=00000002 flags=-", OUT_0, 0},
+        {"locked", "ebx=4000 m4000=00000001", "probe.4 rw [ebx]\nlock inc.4 m\nexit 0", "m4000=00000002 flags=-", OUT_0,
+         0},
         {"bounced read", "ebx=9000 m9000=00000007", "probe.4 r [ebx]\nmov.4 eax, m\nexit 0", "eax=7", OUT_0, 1},
-        {"probe address in a temp", "ebx=4000 m4010=12", "lea.4 t0, [ebx+16]\nlea.4 t1, [t0]\nprobe.1 r [t1]\nmovzx.4.1 "
-                                                         "eax, m\nadd.4 t1, 1\nmov.4 ecx, t1\nexit 0",
+        {"probe address in a temp", "ebx=4000 m4010=12",
+         "lea.4 t0, [ebx+16]\nlea.4 t1, [t0]\nprobe.1 r [t1]\nmovzx.4.1 "
+         "eax, m\nadd.4 t1, 1\nmov.4 ecx, t1\nexit 0",
          "eax=12 ecx=4011 flags=p", OUT_0, 0},
         {"pop into its own address", "ebx=4000 m4000=11223344", "probe.4 r [ebx]\nmov.4 ebx, m\nexit 0", "ebx=11223344",
          OUT_0, 0},
@@ -246,9 +253,10 @@ static void test_memory(void **state)
         {"fault: nothing has happened", "ebx=11000 flags=cpa", "probe.4 r [ebx]\nmov.4 eax, m\nexit 0", "",
          NATIVE_LEAVE_FAULT, 1},
         {"fault at the second", "ebx=4000 ecx=11000 flags=zs",
-         "probe.4 r [ebx]\nmov.4 t0, m\nprobe.4 w [ecx]\nmov.4 m, t0\nlea.4 ebx, [ebx+4]\nexit 0", "", NATIVE_LEAVE_FAULT,
-         1},
-        {"fault in the second page", "ebx=10ffe eax=1", "probe.4 rw [ebx]\nadd.4 m, eax\nexit 0", "", NATIVE_LEAVE_FAULT, 1},
+         "probe.4 r [ebx]\nmov.4 t0, m\nprobe.4 w [ecx]\nmov.4 m, t0\nlea.4 ebx, [ebx+4]\nexit 0", "",
+         NATIVE_LEAVE_FAULT, 1},
+        {"fault in the second page", "ebx=10ffe eax=1", "probe.4 rw [ebx]\nadd.4 m, eax\nexit 0", "",
+         NATIVE_LEAVE_FAULT, 1},
         {"fault with flags from a recipe", "eax=1 ecx=ffffffff ebx=11000",
          "block eip=1000 mode=05550007 linear=1000\nlink 0 forward 1800\n0 00001000+2 add\nadd.4 eax, ecx\n"
          "1 00001002+2 mov\nprobe.4 r [ebx]\nmov.4 edx, m\nexit 0",
@@ -290,8 +298,8 @@ static void test_leaving_at_store(void **state)
         {"bts keeps flags that are dead behind", "ebx=9000 m9000=00000000",
          TWO("probe.4 rw [ebx]\nbts.4 m, 4", "sub.4 eax, 99"), "m9000=00000010 flags=pz", NATIVE_LEAVE_LOOKUP, 2},
         {"cmpxchg8b keeps flags that are dead behind", "ebx=9000 ecx=0 edx=1 eax=2 m9000=0000000100000002",
-         TWO("probe.8 rw [ebx]\ncmpxchg8b.8 m", "sub.4 eax, 99"), "m9000=0000000000009000 flags=pz", NATIVE_LEAVE_LOOKUP,
-         2},
+         TWO("probe.8 rw [ebx]\ncmpxchg8b.8 m", "sub.4 eax, 99"), "m9000=0000000000009000 flags=pz",
+         NATIVE_LEAVE_LOOKUP, 2},
     };
 
     CHECK(cases, leave_at_commit);
@@ -306,18 +314,24 @@ static void test_leaving_address(void **state)
     h->leave_at_commit = true;
     h->cpu->state.gpr[GPR_BX] = BOUNCED_PAGE << 12;
     h->cpu->state.gpr[GPR_SP] = (BOUNCED_PAGE << 12) + 8;
-    harness_compile(h, "block eip=1000 mode=05550007 linear=1000\nlink 0 forward 1800\n0 00001000+2 a\nprobe.4 w [ebx]\n"
-                       "mov.4 m, eax\n1 00001002+3 b\nmov.4 eax, 5\nexit 0", true);
+    harness_compile(h,
+                    "block eip=1000 mode=05550007 linear=1000\nlink 0 forward 1800\n0 00001000+2 a\nprobe.4 w [ebx]\n"
+                    "mov.4 m, eax\n1 00001002+3 b\nmov.4 eax, 5\nexit 0",
+                    true);
     assert_int_equal(harness_run(h), NATIVE_LEAVE_LOOKUP);
     assert_int_equal(h->cpu->state.rip, 0x1002);
     /* CALL rel: at the target. CALL reg: at the register. */
-    harness_compile(h, "block eip=1000 mode=05550007 linear=1000\nlink 0 forward 1800\n0 00001000+5 call\n"
-                       "probe.4 w [esp-4]\nmov.4 m, 4101\nlea.4 esp, [esp-4]\nexit 0", true);
+    harness_compile(h,
+                    "block eip=1000 mode=05550007 linear=1000\nlink 0 forward 1800\n0 00001000+5 call\n"
+                    "probe.4 w [esp-4]\nmov.4 m, 4101\nlea.4 esp, [esp-4]\nexit 0",
+                    true);
     assert_int_equal(harness_run(h), NATIVE_LEAVE_LOOKUP);
     assert_int_equal(h->cpu->state.rip, 0x1800);
     h->cpu->state.gpr[GPR_SI] = 0x1234;
-    harness_compile(h, "block eip=1000 mode=05550007 linear=1000\n0 00001000+2 call esi\n"
-                       "probe.4 w [esp-4]\nmov.4 m, 4098\nlea.4 esp, [esp-4]\nexit_indirect esi", true);
+    harness_compile(h,
+                    "block eip=1000 mode=05550007 linear=1000\n0 00001000+2 call esi\n"
+                    "probe.4 w [esp-4]\nmov.4 m, 4098\nlea.4 esp, [esp-4]\nexit_indirect esi",
+                    true);
     assert_int_equal(harness_run(h), NATIVE_LEAVE_LOOKUP);
     assert_int_equal(h->cpu->state.rip, 0x1234);
     assert_int_equal(h->cpu->state.gpr[GPR_SP], BOUNCED_PAGE << 12);
@@ -327,8 +341,7 @@ static void test_leaving_address(void **state)
 static void test_exits(void **state)
 {
 #define LOOP(kind, width) "exit_loop." width " " kind " 1\nexit 0"
-#define BACK                                                                                                           \
-    "block eip=1000 mode=05550007 linear=1000\nlink 0 forward 1800\nlink 1 backward 0900\n0 00001000+2 loop\n"
+#define BACK              "block eip=1000 mode=05550007 linear=1000\nlink 0 forward 1800\nlink 1 backward 0900\n0 00001000+2 loop\n"
     static const struct run_case cases[] = {
         {"jz taken", "flags=z", "exit_if.z 1\nexit 0", "", OUT_1, 0},
         {"jz not taken", "flags=c", "exit_if.z 1\nexit 0", "", OUT_0, 0},
@@ -370,13 +383,15 @@ static void test_segments(void **state)
     ds->base = 0x4000;
     ds->read_end = ds->write_end = 0x100;
     memset(h->memory[4], 0x5a, 4096);
-    harness_compile(h, "block eip=1000 mode=00000007 linear=1000\nlink 0 forward 1800\n0 00001000+2 a\n"
-                       "segment.4 t0, ds.4 r [ebx+4]\nprobe.4 r [t0]\nmov.4 eax, m\nexit 0", true);
+    harness_compile(h,
+                    "block eip=1000 mode=00000007 linear=1000\nlink 0 forward 1800\n0 00001000+2 a\n"
+                    "segment.4 t0, ds.4 r [ebx+4]\nprobe.4 r [t0]\nmov.4 eax, m\nexit 0",
+                    true);
     static const struct {
         uint32_t offset;
         bool fits;
-    } tries[] = {{0, true}, {0xf8, true}, {0xf9, false}, {0xfc, false}, {0xfffffffc, true}, {0xfffffffb, false},
-                 {0x7fffffff, false}};
+    } tries[] = {{0, true},          {0xf8, true},        {0xf9, false},      {0xfc, false},
+                 {0xfffffffc, true}, {0xfffffffb, false}, {0x7fffffff, false}};
     for (unsigned i = 0; i < sizeof tries / sizeof tries[0]; i++) {
         h->cpu->state.gpr[GPR_BX] = tries[i].offset;
         h->cpu->state.gpr[GPR_AX] = 0;
@@ -388,8 +403,10 @@ static void test_segments(void **state)
     /* 64K segments: no compare, but an operand that straddles the end is met by the misaligned path. */
     ds->read_end = ds->write_end = 0x10000;
     ds->base = 0xfffffffffffff000 & 0xfffff000;
-    harness_compile(h, "block eip=1000 mode=0aaa0004 linear=1000\nlink 0 forward 1800\n0 00001000+2 a\n"
-                       "segment.2 t0, ds.2 r [ebx]\nprobe.2 r [t0]\nmov.2 ax, m\nexit 0", true);
+    harness_compile(h,
+                    "block eip=1000 mode=0aaa0004 linear=1000\nlink 0 forward 1800\n0 00001000+2 a\n"
+                    "segment.2 t0, ds.2 r [ebx]\nprobe.2 r [t0]\nmov.2 ax, m\nexit 0",
+                    true);
     h->cpu->state.gpr[GPR_BX] = 0x55552000;
     assert_int_equal(harness_run(h), OUT_0);
     h->cpu->state.gpr[GPR_BX] = 0x5555ffff;
@@ -404,8 +421,10 @@ static void test_calls(void **state)
 {
     struct harness *h = harness_create(host_has_lahf());
 
-    harness_compile(h, "block eip=1000 mode=05550007 linear=1000\nlink 0 forward 1800\n0 00001000+2 add\nadd.4 eax, ecx\n"
-                       "1 00001002+2 call\nlea.4 t0, [ebx+8]\ncallout t0\n2 00001004+1 next\nmov.4 esi, edx\nexit 0", true);
+    harness_compile(h,
+                    "block eip=1000 mode=05550007 linear=1000\nlink 0 forward 1800\n0 00001000+2 add\nadd.4 eax, ecx\n"
+                    "1 00001002+2 call\nlea.4 t0, [ebx+8]\ncallout t0\n2 00001004+1 next\nmov.4 esi, edx\nexit 0",
+                    true);
     for (unsigned leave = 0; leave < 2; leave++) {
         h->leave_at_call = leave;
         h->cpu->state.gpr[GPR_AX] = 1;
@@ -439,18 +458,21 @@ static void test_direction(void **state)
 
     h->cpu->state.system_flags = FLAG_IF | FLAG_IOPL;
     harness_set_flags(h, FLAG_CF | FLAG_SF);
-    harness_compile(h, "block eip=1000 mode=05550007 linear=1000\nlink 0 forward 1800\n0 00001000+1 std\nstd\nexit 0", true);
+    harness_compile(h, "block eip=1000 mode=05550007 linear=1000\nlink 0 forward 1800\n0 00001000+1 std\nstd\nexit 0",
+                    true);
     assert_int_equal(harness_run(h), OUT_0);
     assert_int_equal(h->cpu->state.system_flags, FLAG_IF | FLAG_IOPL | FLAG_DF);
     assert_int_equal(harness_flags(h), FLAG_CF | FLAG_SF);
-    const char *steps = "block eip=1000 mode=05550007 linear=1000\nlink 0 forward 1800\n0 00001000+1 movs\nstep_forward\n"
-                        "lea.4 esi, [esi+4]\nexit 0";
+    const char *steps =
+        "block eip=1000 mode=05550007 linear=1000\nlink 0 forward 1800\n0 00001000+1 movs\nstep_forward\n"
+        "lea.4 esi, [esi+4]\nexit 0";
     h->cpu->state.gpr[GPR_SI] = 0;
     harness_compile(h, steps, true);
     assert_int_equal(harness_run(h), NATIVE_LEAVE_LOOKUP);
     assert_int_equal(h->calls[0].kind, NATIVE_INTERPRET);
     assert_int_equal(h->cpu->state.gpr[GPR_SI], 0);
-    harness_compile(h, "block eip=1000 mode=05550007 linear=1000\nlink 0 forward 1800\n0 00001000+1 cld\ncld\nexit 0", true);
+    harness_compile(h, "block eip=1000 mode=05550007 linear=1000\nlink 0 forward 1800\n0 00001000+1 cld\ncld\nexit 0",
+                    true);
     assert_int_equal(harness_run(h), OUT_0);
     assert_int_equal(h->cpu->state.system_flags, FLAG_IF | FLAG_IOPL);
     harness_compile(h, steps, true);
@@ -460,20 +482,28 @@ static void test_direction(void **state)
     harness_destroy(h);
 }
 
-/* A block that does not fit, or has more temps than there are registers, is refused; nothing behind the end is touched. */
+/* A block that does not fit, or has more temps than there are registers, is refused; nothing behind the end is touched.
+ */
 static void test_refusals(void **state)
 {
     struct harness *h = harness_create(host_has_lahf());
     char message[256];
     const char *three = "block eip=1000 mode=05550007 linear=1000\nlink 0 forward 1800\n0 00001000+1 x\n"
-                        "mov.4 t0, eax\nmov.4 t1, ecx\nmov.4 t2, edx\nmov.4 eax, t2\nmov.4 ecx, t1\nmov.4 edx, t0\nexit 0 {place eflags}";
+                        "mov.4 t0, eax\nmov.4 t1, ecx\nmov.4 t2, edx\nmov.4 eax, t2\nmov.4 ecx, t1\nmov.4 edx, "
+                        "t0\nexit 0 {place eflags}";
 
     assert_true(ir_parse(h->block, three, message, sizeof message));
-    struct codegen_request request = {.block = h->block, .thunks = &h->thunks, .calls = h->calls, .call_capacity = 16,
-                                      .link_tokens = {LINK_TOKEN(0), LINK_TOKEN(1)}, .host_lahf = h->host_lahf};
+    struct codegen_request request = {.block = h->block,
+                                      .thunks = &h->thunks,
+                                      .calls = h->calls,
+                                      .call_capacity = 16,
+                                      .link_tokens = {LINK_TOKEN(0), LINK_TOKEN(1)},
+                                      .host_lahf = h->host_lahf};
     assert_false(codegen(&request, &h->emitter, h->result));
-    harness_compile(h, "block eip=1000 mode=05550007 linear=1000\nlink 0 forward 1800\n0 00001000+1 x\nprobe.4 rw [ebx]\n"
-                       "add.4 m, eax\nexit 0", true);
+    harness_compile(h,
+                    "block eip=1000 mode=05550007 linear=1000\nlink 0 forward 1800\n0 00001000+1 x\nprobe.4 rw [ebx]\n"
+                    "add.4 m, eax\nexit 0",
+                    true);
     uint32_t size = h->result->end - h->result->entry_eflags, start = 0x20000;
     for (uint32_t room = 0; room <= size; room++) {
         struct emitter e = {.writable = h->code, .position = start, .end = start + room};
@@ -495,7 +525,8 @@ static void test_field_alignment(void **state)
     struct harness *h = harness_create(host_has_lahf());
 
     for (unsigned n = 0; n < 8; n++) {
-        char text[512] = "block eip=1000 mode=05550007 linear=1000\nlink 0 other_page 5800\nlink 1 forward 1900\n0 00001000+3 x\n";
+        char text[512] =
+            "block eip=1000 mode=05550007 linear=1000\nlink 0 other_page 5800\nlink 1 forward 1900\n0 00001000+3 x\n";
 
         for (unsigned i = 0; i < n; i++)
             strcat(text, "cmc\n");
@@ -515,10 +546,12 @@ static void test_field_alignment(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_registers),        cmocka_unit_test(test_arithmetic),      cmocka_unit_test(test_memory),
-        cmocka_unit_test(test_leaving_at_store), cmocka_unit_test(test_leaving_address), cmocka_unit_test(test_exits),
-        cmocka_unit_test(test_segments),         cmocka_unit_test(test_calls),           cmocka_unit_test(test_direction),
-        cmocka_unit_test(test_refusals),         cmocka_unit_test(test_field_alignment),
+        cmocka_unit_test(test_registers),       cmocka_unit_test(test_arithmetic),
+        cmocka_unit_test(test_memory),          cmocka_unit_test(test_leaving_at_store),
+        cmocka_unit_test(test_leaving_address), cmocka_unit_test(test_exits),
+        cmocka_unit_test(test_segments),        cmocka_unit_test(test_calls),
+        cmocka_unit_test(test_direction),       cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_field_alignment),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
-/* Every form that emit.c makes, taken apart again by Zydis: opcode, registers, widths, addresses, immediates; and that it
- * is the short form where there is one. */
+/* Every form that emit.c makes, taken apart again by Zydis: opcode, registers, widths, addresses, immediates; and that
+ * it is the short form where there is one. */
 #include "disassembly.h"
 
 static uint8_t buffer[64];
@@ -135,19 +135,19 @@ static void test_two_operands(void **state)
         unsigned byte_opcode, opcode, rm_operand;
         ZydisMnemonic mnemonic;
     } ops[] = {
-        {0x00, 0x01, 0, ZYDIS_MNEMONIC_ADD},          {0x02, 0x03, 1, ZYDIS_MNEMONIC_ADD},
-        {0x08, 0x09, 0, ZYDIS_MNEMONIC_OR},           {0x10, 0x11, 0, ZYDIS_MNEMONIC_ADC},
-        {0x1a, 0x1b, 1, ZYDIS_MNEMONIC_SBB},          {0x20, 0x21, 0, ZYDIS_MNEMONIC_AND},
-        {0x28, 0x29, 0, ZYDIS_MNEMONIC_SUB},          {0x32, 0x33, 1, ZYDIS_MNEMONIC_XOR},
-        {0x38, 0x39, 0, ZYDIS_MNEMONIC_CMP},          {0x84, 0x85, 0, ZYDIS_MNEMONIC_TEST},
-        {0x86, 0x87, 0, ZYDIS_MNEMONIC_XCHG},         {0x88, 0x89, 0, ZYDIS_MNEMONIC_MOV},
-        {0x8a, 0x8b, 1, ZYDIS_MNEMONIC_MOV},          {0x0fc0, 0x0fc1, 0, ZYDIS_MNEMONIC_XADD},
-        {0x0fb0, 0x0fb1, 0, ZYDIS_MNEMONIC_CMPXCHG},  {0, 0x0faf, 1, ZYDIS_MNEMONIC_IMUL},
-        {0, 0x0fbc, 1, ZYDIS_MNEMONIC_BSF},           {0, 0x0fbd, 1, ZYDIS_MNEMONIC_BSR},
-        {0, 0x0fa3, 0, ZYDIS_MNEMONIC_BT},            {0, 0x0fab, 0, ZYDIS_MNEMONIC_BTS},
-        {0, 0x0fb3, 0, ZYDIS_MNEMONIC_BTR},           {0, 0x0fbb, 0, ZYDIS_MNEMONIC_BTC},
-        {0, 0x0fa5, 0, ZYDIS_MNEMONIC_SHLD},          {0, 0x0fad, 0, ZYDIS_MNEMONIC_SHRD},
-        {0, 0x0f44, 1, ZYDIS_MNEMONIC_CMOVZ},         {0, 0x0f4f, 1, ZYDIS_MNEMONIC_CMOVNLE},
+        {0x00, 0x01, 0, ZYDIS_MNEMONIC_ADD},         {0x02, 0x03, 1, ZYDIS_MNEMONIC_ADD},
+        {0x08, 0x09, 0, ZYDIS_MNEMONIC_OR},          {0x10, 0x11, 0, ZYDIS_MNEMONIC_ADC},
+        {0x1a, 0x1b, 1, ZYDIS_MNEMONIC_SBB},         {0x20, 0x21, 0, ZYDIS_MNEMONIC_AND},
+        {0x28, 0x29, 0, ZYDIS_MNEMONIC_SUB},         {0x32, 0x33, 1, ZYDIS_MNEMONIC_XOR},
+        {0x38, 0x39, 0, ZYDIS_MNEMONIC_CMP},         {0x84, 0x85, 0, ZYDIS_MNEMONIC_TEST},
+        {0x86, 0x87, 0, ZYDIS_MNEMONIC_XCHG},        {0x88, 0x89, 0, ZYDIS_MNEMONIC_MOV},
+        {0x8a, 0x8b, 1, ZYDIS_MNEMONIC_MOV},         {0x0fc0, 0x0fc1, 0, ZYDIS_MNEMONIC_XADD},
+        {0x0fb0, 0x0fb1, 0, ZYDIS_MNEMONIC_CMPXCHG}, {0, 0x0faf, 1, ZYDIS_MNEMONIC_IMUL},
+        {0, 0x0fbc, 1, ZYDIS_MNEMONIC_BSF},          {0, 0x0fbd, 1, ZYDIS_MNEMONIC_BSR},
+        {0, 0x0fa3, 0, ZYDIS_MNEMONIC_BT},           {0, 0x0fab, 0, ZYDIS_MNEMONIC_BTS},
+        {0, 0x0fb3, 0, ZYDIS_MNEMONIC_BTR},          {0, 0x0fbb, 0, ZYDIS_MNEMONIC_BTC},
+        {0, 0x0fa5, 0, ZYDIS_MNEMONIC_SHLD},         {0, 0x0fad, 0, ZYDIS_MNEMONIC_SHRD},
+        {0, 0x0f44, 1, ZYDIS_MNEMONIC_CMOVZ},        {0, 0x0f4f, 1, ZYDIS_MNEMONIC_CMOVNLE},
     };
 
     for (unsigned i = 0; i < sizeof ops / sizeof ops[0]; i++)
@@ -215,13 +215,13 @@ static void test_one_operand(void **state)
         unsigned byte_opcode, opcode, extension, lockable;
         ZydisMnemonic mnemonic;
     } ops[] = {
-        {0xfe, 0xff, 0, 1, ZYDIS_MNEMONIC_INC},  {0xfe, 0xff, 1, 1, ZYDIS_MNEMONIC_DEC},
-        {0xf6, 0xf7, 2, 1, ZYDIS_MNEMONIC_NOT},  {0xf6, 0xf7, 3, 1, ZYDIS_MNEMONIC_NEG},
-        {0xf6, 0xf7, 4, 0, ZYDIS_MNEMONIC_MUL},  {0xf6, 0xf7, 5, 0, ZYDIS_MNEMONIC_IMUL},
-        {0xf6, 0xf7, 6, 0, ZYDIS_MNEMONIC_DIV},  {0xf6, 0xf7, 7, 0, ZYDIS_MNEMONIC_IDIV},
-        {0xd0, 0xd1, 0, 0, ZYDIS_MNEMONIC_ROL},  {0xd0, 0xd1, 1, 0, ZYDIS_MNEMONIC_ROR},
-        {0xd0, 0xd1, 2, 0, ZYDIS_MNEMONIC_RCL},  {0xd0, 0xd1, 3, 0, ZYDIS_MNEMONIC_RCR},
-        {0xd2, 0xd3, 4, 0, ZYDIS_MNEMONIC_SHL},  {0xd2, 0xd3, 5, 0, ZYDIS_MNEMONIC_SHR},
+        {0xfe, 0xff, 0, 1, ZYDIS_MNEMONIC_INC}, {0xfe, 0xff, 1, 1, ZYDIS_MNEMONIC_DEC},
+        {0xf6, 0xf7, 2, 1, ZYDIS_MNEMONIC_NOT}, {0xf6, 0xf7, 3, 1, ZYDIS_MNEMONIC_NEG},
+        {0xf6, 0xf7, 4, 0, ZYDIS_MNEMONIC_MUL}, {0xf6, 0xf7, 5, 0, ZYDIS_MNEMONIC_IMUL},
+        {0xf6, 0xf7, 6, 0, ZYDIS_MNEMONIC_DIV}, {0xf6, 0xf7, 7, 0, ZYDIS_MNEMONIC_IDIV},
+        {0xd0, 0xd1, 0, 0, ZYDIS_MNEMONIC_ROL}, {0xd0, 0xd1, 1, 0, ZYDIS_MNEMONIC_ROR},
+        {0xd0, 0xd1, 2, 0, ZYDIS_MNEMONIC_RCL}, {0xd0, 0xd1, 3, 0, ZYDIS_MNEMONIC_RCR},
+        {0xd2, 0xd3, 4, 0, ZYDIS_MNEMONIC_SHL}, {0xd2, 0xd3, 5, 0, ZYDIS_MNEMONIC_SHR},
         {0xd2, 0xd3, 7, 0, ZYDIS_MNEMONIC_SAR},
     };
 
@@ -239,10 +239,10 @@ static void test_one_operand(void **state)
         }
     for (unsigned condition = 0; condition < 16; condition++) {
         static const ZydisMnemonic names[16] = {
-            ZYDIS_MNEMONIC_SETO,  ZYDIS_MNEMONIC_SETNO,  ZYDIS_MNEMONIC_SETB,  ZYDIS_MNEMONIC_SETNB,
-            ZYDIS_MNEMONIC_SETZ,  ZYDIS_MNEMONIC_SETNZ,  ZYDIS_MNEMONIC_SETBE, ZYDIS_MNEMONIC_SETNBE,
-            ZYDIS_MNEMONIC_SETS,  ZYDIS_MNEMONIC_SETNS,  ZYDIS_MNEMONIC_SETP,  ZYDIS_MNEMONIC_SETNP,
-            ZYDIS_MNEMONIC_SETL,  ZYDIS_MNEMONIC_SETNL,  ZYDIS_MNEMONIC_SETLE, ZYDIS_MNEMONIC_SETNLE};
+            ZYDIS_MNEMONIC_SETO, ZYDIS_MNEMONIC_SETNO, ZYDIS_MNEMONIC_SETB,  ZYDIS_MNEMONIC_SETNB,
+            ZYDIS_MNEMONIC_SETZ, ZYDIS_MNEMONIC_SETNZ, ZYDIS_MNEMONIC_SETBE, ZYDIS_MNEMONIC_SETNBE,
+            ZYDIS_MNEMONIC_SETS, ZYDIS_MNEMONIC_SETNS, ZYDIS_MNEMONIC_SETP,  ZYDIS_MNEMONIC_SETNP,
+            ZYDIS_MNEMONIC_SETL, ZYDIS_MNEMONIC_SETNL, ZYDIS_MNEMONIC_SETLE, ZYDIS_MNEMONIC_SETNLE};
         struct extension_form f = {.width = 1, .opcode = 0x0f90 + condition, .mnemonic = names[condition]};
         each_register(1, check_extension, &f);
         each_memory(check_extension, &f);
@@ -251,8 +251,8 @@ static void test_one_operand(void **state)
 
 /* ---- immediates ---- */
 
-static const int32_t immediates[] = {0, 1, -1, 127, 128, -128, -129, 255, 256, 0x7fff, 0x8000, -0x8000, 0xffff, 0x12345678,
-                                     INT32_MAX, INT32_MIN};
+static const int32_t immediates[] = {0,   1,      -1,     127,     128,    -128,       -129,      255,
+                                     256, 0x7fff, 0x8000, -0x8000, 0xffff, 0x12345678, INT32_MAX, INT32_MIN};
 #define IMMEDIATES (sizeof immediates / sizeof immediates[0])
 
 struct immediate_form {
@@ -310,8 +310,21 @@ static void test_immediates(void **state)
 
 static void test_mov_immediate(void **state)
 {
-    static const uint64_t values[] = {0, 1, 0x7f, 0x80, 0xff, 0x8000, 0xffff, 0x7fffffff, 0x80000000, 0xffffffff,
-                                      0x100000000, 0xffffffff80000000, 0xffffffff7fffffff, UINT64_MAX, 0x7f1234567890};
+    static const uint64_t values[] = {0,
+                                      1,
+                                      0x7f,
+                                      0x80,
+                                      0xff,
+                                      0x8000,
+                                      0xffff,
+                                      0x7fffffff,
+                                      0x80000000,
+                                      0xffffffff,
+                                      0x100000000,
+                                      0xffffffff80000000,
+                                      0xffffffff7fffffff,
+                                      UINT64_MAX,
+                                      0x7f1234567890};
 
     for (unsigned w = 0; w < 4; w++)
         for (unsigned i = 0; i < sizeof values / sizeof values[0]; i++)
@@ -324,9 +337,11 @@ static void test_mov_immediate(void **state)
                 bool narrow = width == 8 && values[i] <= UINT32_MAX; /* the 32-bit form zero-extends */
                 expect_register(&d, 0, reg, narrow ? 4 : width);
                 expect_immediate(&d, 1, (int64_t)values[i], narrow ? 4 : width);
-                unsigned longest = width == 1 ? 3 : width == 2 ? 5 : width == 4 || narrow ? 6
-                                   : (int64_t)values[i] == (int32_t)values[i]             ? 7
-                                                                                          : 10;
+                unsigned longest = width == 1                                 ? 3
+                                   : width == 2                               ? 5
+                                   : width == 4 || narrow                     ? 6
+                                   : (int64_t)values[i] == (int32_t)values[i] ? 7
+                                                                              : 10;
                 assert_in_range(d.insn.length, 2, longest);
             }
 }
@@ -419,9 +434,10 @@ static void expect_target(uint32_t at, uint32_t target, ZydisMnemonic mnemonic)
 static void test_jumps(void **state)
 {
     static const ZydisMnemonic conditions[16] = {
-        ZYDIS_MNEMONIC_JO, ZYDIS_MNEMONIC_JNO, ZYDIS_MNEMONIC_JB, ZYDIS_MNEMONIC_JNB, ZYDIS_MNEMONIC_JZ, ZYDIS_MNEMONIC_JNZ,
-        ZYDIS_MNEMONIC_JBE, ZYDIS_MNEMONIC_JNBE, ZYDIS_MNEMONIC_JS, ZYDIS_MNEMONIC_JNS, ZYDIS_MNEMONIC_JP,
-        ZYDIS_MNEMONIC_JNP, ZYDIS_MNEMONIC_JL, ZYDIS_MNEMONIC_JNL, ZYDIS_MNEMONIC_JLE, ZYDIS_MNEMONIC_JNLE};
+        ZYDIS_MNEMONIC_JO, ZYDIS_MNEMONIC_JNO, ZYDIS_MNEMONIC_JB,  ZYDIS_MNEMONIC_JNB,
+        ZYDIS_MNEMONIC_JZ, ZYDIS_MNEMONIC_JNZ, ZYDIS_MNEMONIC_JBE, ZYDIS_MNEMONIC_JNBE,
+        ZYDIS_MNEMONIC_JS, ZYDIS_MNEMONIC_JNS, ZYDIS_MNEMONIC_JP,  ZYDIS_MNEMONIC_JNP,
+        ZYDIS_MNEMONIC_JL, ZYDIS_MNEMONIC_JNL, ZYDIS_MNEMONIC_JLE, ZYDIS_MNEMONIC_JNLE};
     struct emitter e = fresh();
 
     emit_jmp(&e, 0x40);

@@ -25,7 +25,7 @@ static void check_round_trip(struct harness *h, unsigned scratch)
     emit_unpark(e, scratch, h->host_lahf);
     emit_store_immediate(e, 2, rm_base(R15, NATIVE_OFFSET(state.arithmetic_flags)), 0x5555);
     emit_park(e, scratch, h->host_lahf);
-    emit_store_immediate(e, 4, rm_base(R15, NATIVE_OFFSET(state.dr[0])), 1); /* flags are kept by parking, too: */
+    emit_store_immediate(e, 4, rm_base(R15, NATIVE_OFFSET(state.dr[0])), 1);      /* flags are kept by parking, too: */
     emit_op_extension(e, 1, 0x0f92, 0, rm_base(R15, NATIVE_OFFSET(state.dr[0]))); /* setc */
     emit_op_extension(e, 1, 0x0f94, 0, rm_base(R15, NATIVE_OFFSET(state.dr[0]) + 1)); /* setz */
     emit_op_extension(e, 1, 0x0f98, 0, rm_base(R15, NATIVE_OFFSET(state.dr[0]) + 2)); /* sets */
@@ -121,8 +121,8 @@ static void check_recipe(struct harness *h, const char *ops, unsigned recipe)
     snprintf(text[2], sizeof text[2], HEAD "%s probe.4 r [edi] {recipe %u}\n test.4 edi, m\n exit 0 {place eflags}\n",
              ops, recipe);
     snprintf(text[3], sizeof text[3],
-             HEAD "%s probe.4 w [edi] {recipe %u}\n recompute {recipe %u}\n mov.4 m, esi\n exit 0 {place eflags}\n", ops,
-             recipe, recipe);
+             HEAD "%s probe.4 w [edi] {recipe %u}\n recompute {recipe %u}\n mov.4 m, esi\n exit 0 {place eflags}\n",
+             ops, recipe, recipe);
     for (unsigned i = 0; i < 4; i++) {
         harness_compile(h, text[i], false);
         code[i] = *h->result;
@@ -141,8 +141,8 @@ static void check_recipe(struct harness *h, const char *ops, unsigned recipe)
                     if (form == 2)
                         assert_int_equal(other.left, NATIVE_LEAVE_FAULT);
                     if (other.flags != plain.flags || memcmp(other.gpr, plain.gpr, sizeof plain.gpr))
-                        fail_msg("form %u of\n%s for %x and %x: flags %03x, should be %03x", form, ops, edges[i], edges[j],
-                                 other.flags, plain.flags);
+                        fail_msg("form %u of\n%s for %x and %x: flags %03x, should be %03x", form, ops, edges[i],
+                                 edges[j], other.flags, plain.flags);
                 }
             }
     free(code);
@@ -166,7 +166,8 @@ static void test_recipes(void **state)
                     for (unsigned y = 0; y < 4; y++) {
                         if (x == y && n > 1 && n < 4) /* ADD and SUB with themselves are no recipes */
                             continue;
-                        snprintf(ops, sizeof ops, " %s.%u %s, %s\n", names[n], 1u << w, registers[w][x], registers[w][y]);
+                        snprintf(ops, sizeof ops, " %s.%u %s, %s\n", names[n], 1u << w, registers[w][x],
+                                 registers[w][y]);
                         check_recipe(h, ops, 0);
                     }
                 for (unsigned c = 0; c < 5; c++) {
@@ -251,21 +252,33 @@ static void check_family(struct harness *h, const char *const *ops, bool count, 
 
 static void test_host_probe(void **state)
 {
-    static const char *const shifts[] = {"shl.4 eax, cl", "shl.2 ax, cl", "shl.1 al, cl", "shr.4 eax, cl", "shr.2 ax, cl",
-                                         "shr.1 al, cl",  "sar.4 eax, cl", "sar.2 ax, cl", "sar.1 al, cl", NULL};
-    static const char *const constant_shifts[] = {"shl.4 eax, 1", "shl.4 eax, 7", "shr.2 ax, 9", "sar.1 al, 3",
-                                                  "shr.4 eax, 31", NULL};
-    static const char *const rotates[] = {"rol.4 eax, cl", "rol.2 ax, cl", "rol.1 al, cl", "ror.4 eax, cl", "ror.2 ax, cl",
-                                          "ror.1 al, cl",  "rcl.4 eax, cl", "rcl.2 ax, cl", "rcl.1 al, cl", "rcr.4 eax, cl",
-                                          "rcr.2 ax, cl",  "rcr.1 al, cl", NULL};
+    static const char *const shifts[] = {
+        "shl.4 eax, cl", "shl.2 ax, cl",  "shl.1 al, cl", "shr.4 eax, cl", "shr.2 ax, cl",
+        "shr.1 al, cl",  "sar.4 eax, cl", "sar.2 ax, cl", "sar.1 al, cl",  NULL};
+    static const char *const constant_shifts[] = {"shl.4 eax, 1", "shl.4 eax, 7",  "shr.2 ax, 9",
+                                                  "sar.1 al, 3",  "shr.4 eax, 31", NULL};
+    static const char *const rotates[] = {"rol.4 eax, cl",
+                                          "rol.2 ax, cl",
+                                          "rol.1 al, cl",
+                                          "ror.4 eax, cl",
+                                          "ror.2 ax, cl",
+                                          "ror.1 al, cl",
+                                          "rcl.4 eax, cl",
+                                          "rcl.2 ax, cl",
+                                          "rcl.1 al, cl",
+                                          "rcr.4 eax, cl",
+                                          "rcr.2 ax, cl",
+                                          "rcr.1 al, cl",
+                                          NULL};
     static const char *const doubles[] = {"shld.4 eax, ebx, cl", "shrd.4 eax, ebx, cl", "shld.2 ax, bx, cl",
                                           "shrd.2 ax, bx, cl", NULL};
-    static const char *const multiplies[] = {"mul1.4 ebx",     "mul1.2 bx",     "mul1.1 bl",          "imul1.4 ebx",
-                                             "imul1.2 bx",     "imul1.1 bl",    "imul.4 eax, ebx",    "imul.2 ax, bx",
-                                             "imul3.4 eax, ebx, 77", "imul3.2 ax, bx, 1000", NULL};
+    static const char *const multiplies[] = {
+        "mul1.4 ebx", "mul1.2 bx",       "mul1.1 bl",     "imul1.4 ebx",          "imul1.2 bx",
+        "imul1.1 bl", "imul.4 eax, ebx", "imul.2 ax, bx", "imul3.4 eax, ebx, 77", "imul3.2 ax, bx, 1000",
+        NULL};
     static const char *const scans[] = {"bsf.4 edx, eax", "bsr.4 edx, eax", "bsf.2 dx, ax", "bsr.2 dx, ax", NULL};
-    static const char *const bits[] = {"bt.4 eax, ecx",  "bts.4 eax, ecx", "btr.4 eax, ecx", "btc.4 eax, ecx",
-                                       "bt.2 ax, cx",    "bts.2 ax, 3",    "btc.4 eax, 31",  NULL};
+    static const char *const bits[] = {"bt.4 eax, ecx", "bts.4 eax, ecx", "btr.4 eax, ecx", "btc.4 eax, ecx",
+                                       "bt.2 ax, cx",   "bts.2 ax, 3",    "btc.4 eax, 31",  NULL};
     static const char *const divisions[] = {"div.4 ebx", "idiv.4 ebx", NULL};
     struct harness *h = harness_create(host_has_lahf());
     const struct ir_host_flags *f = &h->host_flags;
@@ -289,16 +302,51 @@ static void test_host_probe(void **state)
  * it does not read matters. */
 static void test_op_table(void **state)
 {
-    static const char *const ops[] = {
-        "mov.4 eax, ecx",     "mov.1 ah, cl",       "movzx.4.1 eax, cl", "movsx.4.2 eax, cx", "lea.4 eax, [ebx+ecx*2+5]",
-        "lea.2 ax, [ebx+1]",  "xchg.4 eax, ecx",    "bswap.4 eax",       "cdq.4",             "cdq.2",
-        "cmov.nz.4 eax, ecx", "cmov.l.2 ax, cx",    "setcc.be.1 al",     "setcc.p.1 ah",      "add.4 eax, ecx",
-        "or.2 ax, cx",        "adc.1 al, cl",       "sbb.4 eax, ecx",    "and.1 ah, cl",      "sub.4 eax, 100",
-        "xor.4 eax, ecx",     "cmp.4 eax, ecx",     "test.4 eax, ecx",   "inc.4 eax",         "dec.1 ah",
-        "not.4 eax",          "neg.4 eax",          "xadd.4 eax, ecx",   "cmpxchg.4 ebx, ecx", "clc",
-        "stc",                "cmc",                "lahf",              "sahf",              "bts.4 eax, ecx",
-        "rol.4 eax, 5",       "rcl.4 eax, 1",       "rcr.1 al, cl",      "shl.4 eax, 4",      "shl.4 eax, cl",
-        "shld.4 eax, ebx, 3", "imul.4 eax, ebx",    "mul1.4 ebx",        "bsf.4 edx, eax",    "imul3.4 eax, ecx, 9"};
+    static const char *const ops[] = {"mov.4 eax, ecx",
+                                      "mov.1 ah, cl",
+                                      "movzx.4.1 eax, cl",
+                                      "movsx.4.2 eax, cx",
+                                      "lea.4 eax, [ebx+ecx*2+5]",
+                                      "lea.2 ax, [ebx+1]",
+                                      "xchg.4 eax, ecx",
+                                      "bswap.4 eax",
+                                      "cdq.4",
+                                      "cdq.2",
+                                      "cmov.nz.4 eax, ecx",
+                                      "cmov.l.2 ax, cx",
+                                      "setcc.be.1 al",
+                                      "setcc.p.1 ah",
+                                      "add.4 eax, ecx",
+                                      "or.2 ax, cx",
+                                      "adc.1 al, cl",
+                                      "sbb.4 eax, ecx",
+                                      "and.1 ah, cl",
+                                      "sub.4 eax, 100",
+                                      "xor.4 eax, ecx",
+                                      "cmp.4 eax, ecx",
+                                      "test.4 eax, ecx",
+                                      "inc.4 eax",
+                                      "dec.1 ah",
+                                      "not.4 eax",
+                                      "neg.4 eax",
+                                      "xadd.4 eax, ecx",
+                                      "cmpxchg.4 ebx, ecx",
+                                      "clc",
+                                      "stc",
+                                      "cmc",
+                                      "lahf",
+                                      "sahf",
+                                      "bts.4 eax, ecx",
+                                      "rol.4 eax, 5",
+                                      "rcl.4 eax, 1",
+                                      "rcr.1 al, cl",
+                                      "shl.4 eax, 4",
+                                      "shl.4 eax, cl",
+                                      "shld.4 eax, ebx, 3",
+                                      "imul.4 eax, ebx",
+                                      "mul1.4 ebx",
+                                      "bsf.4 edx, eax",
+                                      "imul3.4 eax, ecx, 9"};
     struct harness *h = harness_create(host_has_lahf());
     uint64_t random = 99;
 

@@ -4,11 +4,12 @@
  *
  *     > MODE BYTES ; NAME
  *
- * and what follows is what the translator makes of BYTES. A change of generated code shows as a difference here; run with
- * GOLDEN_UPDATE=1 in the environment to write the files anew, then look at the differences. A new case is a line with '>'.
+ * and what follows is what the translator makes of BYTES. A change of generated code shows as a difference here; run
+ * with GOLDEN_UPDATE=1 in the environment to write the files anew, then look at the differences. A new case is a line
+ * with '>'.
  *
- * What depends on the host is fixed: LAHF is there, no flag that the manual calls undefined is kept. Fields of the vCPU,
- * thunks and pointers stand under their names. If the code for a host without LAHF differs, its size is told. */
+ * What depends on the host is fixed: LAHF is there, no flag that the manual calls undefined is kept. Fields of the
+ * vCPU, thunks and pointers stand under their names. If the code for a host without LAHF differs, its size is told. */
 #include "code_harness.h"
 #include "disassembly.h"
 #include "frontend/lift.h"
@@ -49,16 +50,29 @@ struct field_name {
     int32_t offset;
     const char *name;
 };
-#define FIELD(f) {NATIVE_OFFSET(f), #f}
+#define FIELD(f)                                                                                                       \
+    {                                                                                                                  \
+        NATIVE_OFFSET(f), #f                                                                                           \
+    }
 #define SEGMENT_FIELDS(seg, n)                                                                                         \
     {NATIVE_OFFSET(state.segment[seg].base), n ".base"}, {NATIVE_OFFSET(state.segment[seg].read_end), n ".read_end"},  \
-        {NATIVE_OFFSET(state.segment[seg].write_end), n ".write_end"}, {NATIVE_OFFSET(state.segment[seg].limit), n ".limit"}
+        {NATIVE_OFFSET(state.segment[seg].write_end), n ".write_end"},                                                 \
+    {                                                                                                                  \
+        NATIVE_OFFSET(state.segment[seg].limit), n ".limit"                                                            \
+    }
 static const struct field_name fields[] = {
     {NATIVE_OFFSET(state.arithmetic_flags), "flags"},
     {NATIVE_OFFSET(state.arithmetic_flags) + 1, "flags+1"},
     {NATIVE_OFFSET(state.system_flags), "system_flags"},
     {NATIVE_OFFSET(state.system_flags) + 1, "system_flags+1"},
     {NATIVE_OFFSET(state.rip), "rip"},
+    {NATIVE_OFFSET(state.segment[SEG_CS].selector), "cs.selector"},
+    {NATIVE_OFFSET(state.mxcsr), "mxcsr"},
+    {NATIVE_OFFSET(state.x87.fop), "x87.fop"},
+    {NATIVE_OFFSET(state.x87.fip), "x87.fip"},
+    {NATIVE_OFFSET(state.x87.fcs), "x87.fcs"},
+    {NATIVE_OFFSET(state.x87.fdp), "x87.fdp"},
+    {NATIVE_OFFSET(state.x87.fds), "x87.fds"},
     {NATIVE_OFFSET(mmu.execute_table), "execute_table"},
     {NATIVE_OFFSET(mmu.read_table), "read_table"},
     {NATIVE_OFFSET(mmu.write_table), "write_table"},
@@ -86,9 +100,16 @@ static void name_of_code(const struct golden *g, uint64_t target, char *name, si
     const struct {
         uint32_t at;
         const char *name;
-    } named[] = {{t->leave_eflags, "leave_eflags"}, {t->leave_home, "leave_home"}, {t->leave_at_eflags, "leave_at_eflags"},
-                 {t->leave_at_home, "leave_at_home"}, {t->commit, "commit"}, {t->segment, "segment"}, {t->call, "call"},
-                 {t->lookup_flat, "lookup_flat"}, {t->lookup_other, "lookup_other"}, {t->divide, "divide"}};
+    } named[] = {{t->leave_eflags, "leave_eflags"},
+                 {t->leave_home, "leave_home"},
+                 {t->leave_at_eflags, "leave_at_eflags"},
+                 {t->leave_at_home, "leave_at_home"},
+                 {t->commit, "commit"},
+                 {t->segment, "segment"},
+                 {t->call, "call"},
+                 {t->lookup_flat, "lookup_flat"},
+                 {t->lookup_other, "lookup_other"},
+                 {t->divide, "divide"}};
 
     for (unsigned i = 0; i < sizeof named / sizeof named[0]; i++)
         if (named[i].at == target) {
@@ -96,8 +117,10 @@ static void name_of_code(const struct golden *g, uint64_t target, char *name, si
             return;
         }
     for (unsigned i = 0; i < 4; i++) {
-        const char *kind = t->read[i] == target ? "read" : t->write[i] == target ? "write" : t->update[i] == target ? "update"
-                                                                                                                   : NULL;
+        const char *kind = t->read[i] == target     ? "read"
+                           : t->write[i] == target  ? "write"
+                           : t->update[i] == target ? "update"
+                                                    : NULL;
         if (kind) {
             snprintf(name, size, "<%s%u>", kind, 1u << i);
             return;
@@ -198,7 +221,9 @@ static bool translate(struct golden *g, uint32_t mode, const uint8_t *bytes, siz
                                 .mode = mode,
                                 .eip = 0x1000,
                                 .linear = flat ? 0x1000 : 0x21000,
-                                .cs_limit = flat ? UINT32_MAX : mode & MODE_CS_D ? 0xfffff : 0xffff,
+                                .cs_limit = flat               ? UINT32_MAX
+                                            : mode & MODE_CS_D ? 0xfffff
+                                                               : 0xffff,
                                 .code = bytes,
                                 .available = count,
                                 .limit = IR_MAX_INSNS,
@@ -313,8 +338,8 @@ static void compare(const char *path, const char *is, const char *should)
         a--;
         b--;
     }
-    fail_msg("%s:%u: in the case '%.*s'\n  is:        %.*s\n  should be: %.*s\n(GOLDEN_UPDATE=1 writes the files anew)", path,
-             line, (int)strcspn(case_a, "\n"), case_a, (int)strcspn(a, "\n"), a, (int)strcspn(b, "\n"), b);
+    fail_msg("%s:%u: in the case '%.*s'\n  is:        %.*s\n  should be: %.*s\n(GOLDEN_UPDATE=1 writes the files anew)",
+             path, line, (int)strcspn(case_a, "\n"), case_a, (int)strcspn(a, "\n"), a, (int)strcspn(b, "\n"), b);
 }
 
 static void check_file(struct golden *g, const char *path, bool update)

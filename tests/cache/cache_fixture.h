@@ -1,5 +1,5 @@
-/* A code cache on a processor with 1 MiB of memory, and translations whose code can be run: each leaves with a token that
- * is a link of the translation that was run last. */
+/* A code cache on a processor with 1 MiB of memory, and translations whose code can be run: each leaves with a token
+ * that is a link of the translation that was run last. */
 #ifndef DRAGOMAN_TESTS_CACHE_FIXTURE_H
 #define DRAGOMAN_TESTS_CACHE_FIXTURE_H
 
@@ -41,8 +41,7 @@ static inline struct cached *cached_create(uint32_t size)
     c->machine = fixture_create("pentium3");
     c->cpu = c->machine->cpu;
     fixture_enter_protected(c->machine, 0);
-    struct native_functions functions = {.ram = c->machine->memory->ram,
-                                         .code_lines = c->machine->memory->code_lines};
+    struct native_functions functions = {.ram = c->machine->memory->ram, .code_lines = c->machine->memory->code_lines};
     c->host_lahf = host_has_lahf();
     if (!cache_init(&c->cache, c->cpu, size, &functions, c->host_lahf, &err))
         fail_msg("%s", err.message);
@@ -80,10 +79,8 @@ static inline struct translation *cached_insert(struct cached *c, uint64_t physi
     t->start = e->position;
     assert_true(codegen(&request, e, c->result));
     const struct codegen_result *r = c->result;
-    t->key = (struct translation_key){.physical = physical,
-                                      .cs_limit = UINT32_MAX,
-                                      .eip = c->block->eip,
-                                      .mode = c->block->mode};
+    t->key = (struct translation_key){
+        .physical = physical, .cs_limit = UINT32_MAX, .eip = c->block->eip, .mode = c->block->mode};
     t->linear = c->block->linear;
     t->entry_eflags = r->entry_eflags;
     t->entry_home = r->entry_home;
@@ -135,8 +132,7 @@ static inline struct translation *cached_make(struct cached *c, uint32_t linear,
 
 static inline struct translation *cached_find(struct cached *c, uint32_t linear)
 {
-    struct translation_key key = {
-        .physical = linear, .cs_limit = UINT32_MAX, .eip = linear, .mode = c->cpu->mode};
+    struct translation_key key = {.physical = linear, .cs_limit = UINT32_MAX, .eip = linear, .mode = c->cpu->mode};
 
     return cache_find(&c->cache, &key);
 }

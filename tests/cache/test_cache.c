@@ -1,5 +1,5 @@
-/* The code cache: finding, chaining and cutting, death by lines, eviction, addresses back to guest instructions, and that
- * memory stays flat. */
+/* The code cache: finding, chaining and cutting, death by lines, eviction, addresses back to guest instructions, and
+ * that memory stays flat. */
 #include "cache_fixture.h"
 
 #define MIB (1u << 20)
@@ -89,7 +89,7 @@ static void test_links(void **state)
     assert_ptr_equal(cached_run(c, a, NULL), a);
     assert_ptr_equal(cached_run(c, a2, NULL), a2);
     assert_ptr_equal(cached_run(c, b, NULL), b); /* it may still be running, and leaves at its end */
-    cache_link(&c->cache, &a->links[0], b); /* the dead are not linked to */
+    cache_link(&c->cache, &a->links[0], b);      /* the dead are not linked to */
     assert_null(a->links[0].target);
     cache_link(&c->cache, &b->links[0], d); /* nor from */
     assert_null(d->incoming);
@@ -186,7 +186,8 @@ static struct translation *make_indirect(struct cached *c, uint32_t linear)
     return cached_insert(c, linear, 2);
 }
 
-static void expect_indirect(struct cached *c, const struct translation *jump, uint32_t to, const struct translation *found)
+static void expect_indirect(struct cached *c, const struct translation *jump, uint32_t to,
+                            const struct translation *found)
 {
     uint64_t left;
 
@@ -263,7 +264,8 @@ static void test_jump_cache_segments(void **state)
     cpu_update_mode(c->cpu);
     assert_int_equal(MODE_SHAPE(c->cpu->mode, SEG_CS), SHAPE_OTHER);
     struct translation *jump = make_indirect(c, 0x2000);
-    snprintf(text, sizeof text, "block eip=4000 mode=%08x linear=5000\nlink 0 forward 4100\n0 4000+2 jmp\nexit 0 {place home}\n",
+    snprintf(text, sizeof text,
+             "block eip=4000 mode=%08x linear=5000\nlink 0 forward 4100\n0 4000+2 jmp\nexit 0 {place home}\n",
              c->cpu->mode);
     cached_parse(c, text);
     struct translation *a = cached_insert(c, 0x5000, 4);
@@ -306,7 +308,8 @@ static void test_lines(void **state)
         unsigned died = 0;
         uint64_t lines = 0;
         for (unsigned i = 0; i < COUNT; i++) {
-            unsigned first = blocks[i].at >> CODE_LINE_SHIFT, last = (blocks[i].at + blocks[i].length - 1) >> CODE_LINE_SHIFT;
+            unsigned first = blocks[i].at >> CODE_LINE_SHIFT,
+                     last = (blocks[i].at + blocks[i].length - 1) >> CODE_LINE_SHIFT;
             bool hit = at >> CODE_LINE_SHIFT >= first && at >> CODE_LINE_SHIFT <= last;
 
             assert_int_equal(made[i]->dead, hit);
@@ -442,8 +445,9 @@ static void test_flat_memory(void **state)
     size_t before = 0;
 
     cached_make(c, 0x3000, 16, 0x3100);
-    cached_parse(c, "block eip=3000 mode=05550007 linear=3000\nlink 0 forward 3100\n0 3000+2 add\nadd.4 eax, ecx\nexit 0 "
-                    "{place eflags}\n");
+    cached_parse(c,
+                 "block eip=3000 mode=05550007 linear=3000\nlink 0 forward 3100\n0 3000+2 add\nadd.4 eax, ecx\nexit 0 "
+                 "{place eflags}\n");
     for (unsigned i = 0; i < INVALIDATIONS; i++) {
         uint32_t at = 0x3000 + i * 2654435761u % 0x80000 / 16 * 16;
 
@@ -550,13 +554,20 @@ static void test_protection(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_keys),          cmocka_unit_test(test_table),
-        cmocka_unit_test(test_links),         cmocka_unit_test(test_cycles),
-        cmocka_unit_test(test_guards),        cmocka_unit_test(test_jump_cache),
-        cmocka_unit_test(test_jump_cache_segments), cmocka_unit_test(test_lines),
-        cmocka_unit_test(test_leave_request), cmocka_unit_test(test_eviction),
-        cmocka_unit_test(test_flush_and_refill), cmocka_unit_test(test_flat_memory),
-        cmocka_unit_test(test_addresses),     cmocka_unit_test(test_protection),
+        cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_table),
+        cmocka_unit_test(test_links),
+        cmocka_unit_test(test_cycles),
+        cmocka_unit_test(test_guards),
+        cmocka_unit_test(test_jump_cache),
+        cmocka_unit_test(test_jump_cache_segments),
+        cmocka_unit_test(test_lines),
+        cmocka_unit_test(test_leave_request),
+        cmocka_unit_test(test_eviction),
+        cmocka_unit_test(test_flush_and_refill),
+        cmocka_unit_test(test_flat_memory),
+        cmocka_unit_test(test_addresses),
+        cmocka_unit_test(test_protection),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

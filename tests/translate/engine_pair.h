@@ -2,7 +2,7 @@
  * come to the same.
  *
  *   00800 GDT   01000 IDT   01800 handlers (HLT), 16 bytes each   02000 TSS   04000 top of the ring 0 stack
- *   10000 page directory   11000 page table: the first 4 MiB, identical   12000 page table: 400000.., empty
+ *   10000 page directory   11000 page table: the first MiB, identical   12000 page table: 400000.., empty
  *   20000 code   30000 top of a stack   40000.. data */
 #ifndef DRAGOMAN_TESTS_TRANSLATE_ENGINE_PAIR_H
 #define DRAGOMAN_TESTS_TRANSLATE_ENGINE_PAIR_H
@@ -20,19 +20,19 @@
 
 #include <cmocka.h>
 
-#define RAM_SIZE  (4u << 20)
-#define GDT       0x800u
-#define IDT       0x1000u
-#define HANDLERS  0x1800u
-#define TSS       0x2000u
-#define STACK_0   0x4000u
-#define DIRECTORY 0x10000u
-#define TABLE     0x11000u
+#define RAM_SIZE   (1u << 20)
+#define GDT        0x800u
+#define IDT        0x1000u
+#define HANDLERS   0x1800u
+#define TSS        0x2000u
+#define STACK_0    0x4000u
+#define DIRECTORY  0x10000u
+#define TABLE      0x11000u
 #define HIGH_TABLE 0x12000u
-#define CODE      0x20000u
-#define STACK     0x30000u
-#define DATA      0x40000u
-#define HIGH      0x400000u /* linear, mapped as HIGH_TABLE says */
+#define CODE       0x20000u
+#define STACK      0x30000u
+#define DATA       0x40000u
+#define HIGH       0x400000u /* linear, mapped as HIGH_TABLE says */
 
 enum { INTERP, TIER1, ENGINES };
 
@@ -124,7 +124,8 @@ static inline void machine_segments(struct bare_machine *m, unsigned cpl)
     struct vcpu *cpu = m->cpu;
 
     for (unsigned i = 0; i < SEG_COUNT; i++)
-        cpu_segment_from_descriptor(cpu, &cpu->state.segment[i], (uint16_t)((i == SEG_CS ? 8 : 16) + (cpl ? 16 + 3 : 0)),
+        cpu_segment_from_descriptor(cpu, &cpu->state.segment[i],
+                                    (uint16_t)((i == SEG_CS ? 8 : 16) + (cpl ? 16 + 3 : 0)),
                                     &flat[cpl != 0][i != SEG_CS]);
     cpu_update_mode(cpu);
 }
@@ -132,8 +133,8 @@ static inline void machine_segments(struct bare_machine *m, unsigned cpl)
 /* Flat 32-bit code at CPL 0 or 3 with paging on (everything identical and open to users) and handlers that halt. */
 static inline void pair_start(struct engine_pair *p, unsigned cpl, uint32_t eip, uint32_t esp)
 {
-    static const uint32_t gdt[10] = {0, 0, 0x0000ffff, 0x00cf9b00, 0x0000ffff, 0x00cf9300,
-                                     0x0000ffff, 0x00cffb00, 0x0000ffff, 0x00cff300};
+    static const uint32_t gdt[10] = {0,          0,          0x0000ffff, 0x00cf9b00, 0x0000ffff,
+                                     0x00cf9300, 0x0000ffff, 0x00cffb00, 0x0000ffff, 0x00cff300};
     uint32_t tss[26] = {[1] = STACK_0, [2] = 16};
 
     pair_write(p, GDT, gdt, sizeof gdt);
@@ -147,7 +148,7 @@ static inline void pair_start(struct engine_pair *p, unsigned cpl, uint32_t eip,
     }
     pair_write32(p, DIRECTORY, TABLE | 7);
     pair_write32(p, DIRECTORY + 4, HIGH_TABLE | 7);
-    for (uint32_t page = 0; page < 1024; page++)
+    for (uint32_t page = 0; page < RAM_SIZE >> 12; page++)
         pair_write32(p, TABLE + page * 4, page << 12 | 7);
     for (unsigned i = 0; i < ENGINES; i++) {
         struct bare_machine *m = p->machine[i];

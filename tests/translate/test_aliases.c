@@ -10,22 +10,22 @@ static void test_two_linear_addresses(void **state)
     pair_map(p, HIGH, 0x50000, 7);
     pair_map(p, HIGH + 0x7000, 0x50000, 7);
     pair_code(p, 0x50000,
-        /* call next; next: pop ecx; add edx, ecx; mov al, 5; add ebx, eax; ret */
-        "e8 00 00 00 00 59 01 ca b0 05 01 c3 c3 ");
+              /* call next; next: pop ecx; add edx, ecx; mov al, 5; add ebx, eax; ret */
+              "e8 00 00 00 00 59 01 ca b0 05 01 c3 c3 ");
     pair_code(p, CODE,
-        /* xor edx, edx; xor ebx, ebx; xor eax, eax; mov esi, 100; again: mov edi, 0x400000; call edi; mov edi,
-         * 0x407000; call edi; dec esi; jnz again; hlt */
-        "31 d2 31 db 31 c0 be 64 00 00 00 bf 00 00 40 00 ff d7 bf 00 70 40 00 ff d7 4e 0f 85 eb ff ff ff "
-        "f4 ");
+              /* xor edx, edx; xor ebx, ebx; xor eax, eax; mov esi, 100; again: mov edi, 0x400000; call edi; mov edi,
+               * 0x407000; call edi; dec esi; jnz again; hlt */
+              "31 d2 31 db 31 c0 be 64 00 00 00 bf 00 00 40 00 ff d7 bf 00 70 40 00 ff d7 4e 0f 85 eb ff ff ff "
+              "f4 ");
     pair_run(p, "two addresses");
     assert_int_equal(pair_state(p)->gpr[GPR_DX], 100 * (0x400005 + 0x407005));
     assert_int_equal(pair_state(p)->gpr[GPR_BX], 200 * 5);
     pair_expect_native(p);
     /* A change by one address is seen through the other. */
     pair_code(p, CODE,
-        /* xor ebx, ebx; xor eax, eax; mov esi, 50; again: mov edi, 0x407000; call edi; inc byte [0x400009]; dec
-         * esi; jnz again; hlt */
-        "31 db 31 c0 be 32 00 00 00 bf 00 70 40 00 ff d7 fe 05 09 00 40 00 4e 0f 85 ec ff ff ff f4 ");
+              /* xor ebx, ebx; xor eax, eax; mov esi, 50; again: mov edi, 0x407000; call edi; inc byte [0x400009]; dec
+               * esi; jnz again; hlt */
+              "31 db 31 c0 be 32 00 00 00 bf 00 70 40 00 ff d7 fe 05 09 00 40 00 4e 0f 85 ec ff ff ff f4 ");
     pair_state(p)->rip = p->machine[INTERP]->cpu->state.rip = CODE;
     pair_run(p, "a change by the other address");
     assert_int_equal(pair_state(p)->gpr[GPR_BX], 50 * 5 + 49 * 50 / 2);
@@ -38,11 +38,11 @@ static void test_two_code_segments(void **state)
     struct engine_pair *p = pair_create_default();
 
     pair_code(p, 0x8000,
-        /* xor dx, dx; xor bx, bx; mov cx, 100; again: call 0x2000:0x0000; call 0x1fff:0x0010; call 0x1f00:0x1000;
-         * loop again; hlt */
-        "31 d2 31 db b9 64 00 9a 00 00 00 20 9a 10 00 ff 1f 9a 00 10 00 1f e2 ef f4 ");
+              /* xor dx, dx; xor bx, bx; mov cx, 100; again: call 0x2000:0x0000; call 0x1fff:0x0010; call 0x1f00:0x1000;
+               * loop again; hlt */
+              "31 d2 31 db b9 64 00 9a 00 00 00 20 9a 10 00 ff 1f 9a 00 10 00 1f e2 ef f4 ");
     pair_code(p, 0x20000, /* call next; next: pop ax; add dx, ax; mov ax, cs; add bx, ax; retf */
-        "e8 00 00 58 01 c2 8c c8 01 c3 cb ");
+              "e8 00 00 58 01 c2 8c c8 01 c3 cb ");
     for (unsigned i = 0; i < ENGINES; i++) {
         struct vcpu *cpu = p->machine[i]->cpu;
 
@@ -50,7 +50,9 @@ static void test_two_code_segments(void **state)
         for (unsigned s = 0; s < SEG_COUNT; s++) {
             struct segment *segment = &cpu->state.segment[s];
 
-            *segment = (struct segment){.base = s == SEG_CS ? 0x8000 : 0, .limit = 0xffff, .attributes = 0x93,
+            *segment = (struct segment){.base = s == SEG_CS ? 0x8000 : 0,
+                                        .limit = 0xffff,
+                                        .attributes = 0x93,
                                         .selector = s == SEG_CS ? 0x800 : 0};
             cpu_update_segment_ends(cpu, segment);
         }
@@ -79,16 +81,16 @@ static void test_remapped_target(void **state)
         pair_map(p, 0x402000, 0x52000, 7);
         pair_map(p, 0x403000, 0x53000, 7);
         pair_code(p, 0x52000, /* jmp 0x403000 */
-        "e9 fb 0f 00 00 ");
+                  "e9 fb 0f 00 00 ");
         pair_code(p, 0x53000, one);
         pair_code(p, 0x54000, two);
         pair_code(p, CODE,
-            /* mov edi, 0x402000; mov edx, 50; again: mov ecx, 20; warm: call edi; dec ecx; jnz warm; xor dword
-         * [0x1200c], 0x7000; call edi; cmp ebp, 0; jne reload; invlpg [0x403000]; jmp done; reload: mov eax, cr3;
-         * mov cr3, eax; done: call edi; dec edx; jnz again; hlt */
-        "bf 00 20 40 00 ba 32 00 00 00 b9 14 00 00 00 ff d7 49 0f 85 f7 ff ff ff 81 35 0c 20 01 00 00 70 "
-        "00 00 ff d7 83 fd 00 0f 85 0c 00 00 00 0f 01 3d 00 30 40 00 e9 06 00 00 00 0f 20 d8 0f 22 d8 ff "
-        "d7 4a 0f 85 c2 ff ff ff f4 ");
+                  /* mov edi, 0x402000; mov edx, 50; again: mov ecx, 20; warm: call edi; dec ecx; jnz warm; xor dword
+                   * [0x1200c], 0x7000; call edi; cmp ebp, 0; jne reload; invlpg [0x403000]; jmp done; reload: mov eax,
+                   * cr3; mov cr3, eax; done: call edi; dec edx; jnz again; hlt */
+                  "bf 00 20 40 00 ba 32 00 00 00 b9 14 00 00 00 ff d7 49 0f 85 f7 ff ff ff 81 35 0c 20 01 00 00 70 "
+                  "00 00 ff d7 83 fd 00 0f 85 0c 00 00 00 0f 01 3d 00 30 40 00 e9 06 00 00 00 0f 20 d8 0f 22 d8 ff "
+                  "d7 4a 0f 85 c2 ff ff ff f4 ");
         pair_set(p, GPR_BX, 0);
         pair_set(p, GPR_BP, way);
         pair_run(p, way ? "MOV CR3" : "INVLPG");
@@ -110,21 +112,21 @@ static void test_address_spaces(void **state)
     pair_map(p, 0x402000, 0x52000, 7);
     pair_map(p, 0x403000, 0x53000, 7);
     pair_code(p, 0x52000, /* add esi, 1; jmp 0x403000 */
-        "83 c6 01 e9 f8 0f 00 00 ");
+              "83 c6 01 e9 f8 0f 00 00 ");
     pair_code(p, 0x53000, /* add ebx, 1; ret */
-        "83 c3 01 c3 ");
+              "83 c3 01 c3 ");
     pair_code(p, 0x54000, /* add edx, 1; ret */
-        "83 c2 01 c3 ");
+              "83 c2 01 c3 ");
     /* The second directory at 14000h, its table at 15000h. */
     pair_write32(p, 0x14000, TABLE | 7);
     pair_write32(p, 0x14004, 0x15000 | 7);
     pair_write32(p, 0x15008, 0x52000 | 7);
     pair_write32(p, 0x1500c, 0x54000 | 7);
     pair_code(p, CODE,
-        /* mov edi, 0x402000; mov ebp, 3000; again: mov eax, 0x14000; mov cr3, eax; call edi; call edi; mov eax,
-         * 0x10000; mov cr3, eax; call edi; dec ebp; jnz again; hlt */
-        "bf 00 20 40 00 bd b8 0b 00 00 b8 00 40 01 00 0f 22 d8 ff d7 ff d7 b8 00 00 01 00 0f 22 d8 ff d7 "
-        "4d 0f 85 e3 ff ff ff f4 ");
+              /* mov edi, 0x402000; mov ebp, 3000; again: mov eax, 0x14000; mov cr3, eax; call edi; call edi; mov eax,
+               * 0x10000; mov cr3, eax; call edi; dec ebp; jnz again; hlt */
+              "bf 00 20 40 00 bd b8 0b 00 00 b8 00 40 01 00 0f 22 d8 ff d7 ff d7 b8 00 00 01 00 0f 22 d8 ff d7 "
+              "4d 0f 85 e3 ff ff ff f4 ");
     pair_set(p, GPR_BX, 0);
     pair_set(p, GPR_DX, 0);
     pair_set(p, GPR_SI, 0);
@@ -144,14 +146,14 @@ static void test_unmapped_target(void **state)
     pair_map(p, 0x402000, 0x52000, 7);
     pair_map(p, 0x403000, 0x53000, 7);
     pair_code(p, 0x52000, /* add esi, 1; jmp 0x403000 */
-        "83 c6 01 e9 f8 0f 00 00 ");
+              "83 c6 01 e9 f8 0f 00 00 ");
     pair_code(p, 0x53000, /* add ebx, 1; ret */
-        "83 c3 01 c3 ");
+              "83 c3 01 c3 ");
     pair_code(p, CODE,
-        /* mov edi, 0x402000; mov ecx, 30; warm: call edi; dec ecx; jnz warm; and dword [0x1200c], -2; invlpg
-         * [0x403000]; call edi; hlt */
-        "bf 00 20 40 00 b9 1e 00 00 00 ff d7 49 0f 85 f7 ff ff ff 83 25 0c 20 01 00 fe 0f 01 3d 00 30 40 "
-        "00 ff d7 f4 ");
+              /* mov edi, 0x402000; mov ecx, 30; warm: call edi; dec ecx; jnz warm; and dword [0x1200c], -2; invlpg
+               * [0x403000]; call edi; hlt */
+              "bf 00 20 40 00 b9 1e 00 00 00 ff d7 49 0f 85 f7 ff ff ff 83 25 0c 20 01 00 fe 0f 01 3d 00 30 40 "
+              "00 ff d7 f4 ");
     pair_set(p, GPR_BX, 0);
     pair_set(p, GPR_SI, 0);
     pair_run(p, "unmapped");
@@ -171,59 +173,59 @@ static void test_two_frames(void **state)
         unsigned size;
     } cases[] = {
         {/* mov ax, [edi]; hlt */
-        "66 8b 07 f4 ", 2},
+         "66 8b 07 f4 ", 2},
         {/* mov eax, [edi]; hlt */
-        "8b 07 f4 ", 4},
+         "8b 07 f4 ", 4},
         {/* add eax, [edi]; hlt */
-        "03 07 f4 ", 4},
+         "03 07 f4 ", 4},
         {/* movsx eax, word [edi]; hlt */
-        "0f bf 07 f4 ", 2},
+         "0f bf 07 f4 ", 2},
         {/* mov [edi], ax; hlt */
-        "66 89 07 f4 ", 2},
+         "66 89 07 f4 ", 2},
         {/* mov [edi], eax; hlt */
-        "89 07 f4 ", 4},
+         "89 07 f4 ", 4},
         {/* mov dword [edi], 0x11223344; hlt */
-        "c7 07 44 33 22 11 f4 ", 4},
+         "c7 07 44 33 22 11 f4 ", 4},
         {/* add [edi], eax; hlt */
-        "01 07 f4 ", 4},
+         "01 07 f4 ", 4},
         {/* adc [edi], ax; hlt */
-        "66 11 07 f4 ", 2},
+         "66 11 07 f4 ", 2},
         {/* inc dword [edi]; hlt */
-        "ff 07 f4 ", 4},
+         "ff 07 f4 ", 4},
         {/* lock add [edi], eax; hlt */
-        "f0 01 07 f4 ", 4},
+         "f0 01 07 f4 ", 4},
         {/* lock xadd [edi], eax; hlt */
-        "f0 0f c1 07 f4 ", 4},
+         "f0 0f c1 07 f4 ", 4},
         {/* xchg [edi], eax; hlt */
-        "87 07 f4 ", 4},
+         "87 07 f4 ", 4},
         {/* cmpxchg [edi], ebx; hlt */
-        "0f b1 1f f4 ", 4},
+         "0f b1 1f f4 ", 4},
         {/* lock cmpxchg8b [edi]; hlt */
-        "f0 0f c7 0f f4 ", 8},
+         "f0 0f c7 0f f4 ", 8},
         {/* rol dword [edi], 3; hlt */
-        "c1 07 03 f4 ", 4},
+         "c1 07 03 f4 ", 4},
         {/* bts dword [edi], 9; hlt */
-        "0f ba 2f 09 f4 ", 4},
+         "0f ba 2f 09 f4 ", 4},
         {/* not dword [edi]; hlt */
-        "f7 17 f4 ", 4},
+         "f7 17 f4 ", 4},
         {/* push dword [edi]; hlt */
-        "ff 37 f4 ", 4},
+         "ff 37 f4 ", 4},
         {/* pop dword [edi]; hlt */
-        "8f 07 f4 ", 4},
+         "8f 07 f4 ", 4},
         {/* stosd; hlt */
-        "ab f4 ", 4},
+         "ab f4 ", 4},
         {/* mov esi, edi; lodsd; hlt */
-        "89 fe ad f4 ", 4},
+         "89 fe ad f4 ", 4},
         {/* mov esi, 0x40100; movsd; hlt */
-        "be 00 01 04 00 a5 f4 ", 4},
+         "be 00 01 04 00 a5 f4 ", 4},
         {/* lea esp, [edi+4]; push eax; hlt */
-        "8d 67 04 50 f4 ", 4},
+         "8d 67 04 50 f4 ", 4},
         {/* mov esp, edi; pop eax; hlt */
-        "89 fc 58 f4 ", 4},
+         "89 fc 58 f4 ", 4},
         {/* test [edi], eax; setnz bl; hlt */
-        "85 07 0f 95 c3 f4 ", 4},
+         "85 07 0f 95 c3 f4 ", 4},
         {/* fninit; fild qword [edi]; fistp qword [edi]; hlt */
-        "db e3 df 2f df 3f f4 ", 8},
+         "db e3 df 2f df 3f f4 ", 8},
     };
     struct engine_pair *p = pair_create_default();
     uint8_t pattern[4096];
@@ -250,7 +252,7 @@ static void test_two_frames(void **state)
             pair_set(p, GPR_DI, HIGH + 0x1000 - back);
             pair_run(p, what);
             assert_int_equal(pair_state(p)->rip & ~0xffu, CODE); /* no fault */
-            for (unsigned i = 0; i < 16; i++) /* the frame behind the first is nobody's */
+            for (unsigned i = 0; i < 16; i++)                    /* the frame behind the first is nobody's */
                 assert_int_equal(p->machine[TIER1]->memory->ram[0x68000 + i], (uint8_t)(i * 5 + 1));
         }
     pair_expect_native(p);
