@@ -36,6 +36,8 @@ unsigned scratch_register(struct generator *g)
         return R11;
     if (available & FREE_R10)
         return R10;
+    if (g->linear != R8)
+        return R8;
     g->failed = true;
     return R11;
 }

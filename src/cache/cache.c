@@ -199,10 +199,26 @@ static uint32_t entry_for(const struct translation *target, unsigned place)
     return target->entry_home < target->hot_end ? target->entry_home : target->entry_eflags;
 }
 
+static void forget_outgoing(struct translation_link *link)
+{
+    if (!link->target)
+        return;
+    struct translation_link **p = &link->target->incoming;
+    while (*p && *p != link)
+        p = &(*p)->next_incoming;
+    if (*p)
+        *p = link->next_incoming;
+    link->target = NULL;
+}
+
 void cache_link(struct code_cache *cache, struct translation_link *link, struct translation *target)
 {
-    if (link->target || link->from->dead || target->dead)
+    if (link->from->dead || target->dead)
         return;
+    if (link->target) { /* another process may have another page there: its turn now */
+        forget_outgoing(link);
+        cache->cpu->stats->chains_cut++;
+    }
     if (link->kind == IR_LINK_OTHER_PAGE) {
         uint64_t entry = cache->cpu->mmu.execute_table[target->linear >> PAGE_SHIFT];
 
@@ -222,18 +238,6 @@ static void cut(struct code_cache *cache, struct translation_link *link)
     patch(cache, link->exit.field, link->exit.stub);
     link->target = NULL;
     cache->cpu->stats->chains_cut++;
-}
-
-static void forget_outgoing(struct translation_link *link)
-{
-    if (!link->target)
-        return;
-    struct translation_link **p = &link->target->incoming;
-    while (*p && *p != link)
-        p = &(*p)->next_incoming;
-    if (*p)
-        *p = link->next_incoming;
-    link->target = NULL;
 }
 
 void cache_remember_jump(struct code_cache *cache, struct translation *t)

@@ -97,7 +97,7 @@ struct translation *cache_find(const struct code_cache *cache, const struct tran
 struct emitter *cache_begin(struct code_cache *cache);
 /* Enters a finished translation (its code was emitted at cache_begin()'s emitter): table, page list, code lines. */
 bool cache_insert(struct code_cache *cache, struct translation *translation);
-/* Lets LINK lead straight to TARGET. */
+/* Lets LINK lead straight to TARGET, wherever it led before. */
 void cache_link(struct code_cache *cache, struct translation_link *link, struct translation *target);
 /* Remembers TRANSLATION for indirect branches to it. */
 void cache_remember_jump(struct code_cache *cache, struct translation *translation);

@@ -140,9 +140,11 @@ static void load(struct fpu_pair *pair, struct bare_machine *m, const struct fpu
     s->cr0 = ((CR0_PE | CR0_PG | CR0_WP | CR0_NE | CR0_MP | CR0_ET) | start->cr0_set) & ~start->cr0_clear;
     s->cr3 = PAIR_PAGE_DIRECTORY;
     s->cr4 = start->cr4;
-    if (start->ds_base) {
+    if (start->ds_limit) {
         s->segment[SEG_DS].base = start->ds_base;
-        s->segment[SEG_DS].limit = 0x2fffff;
+        s->segment[SEG_DS].limit = start->ds_limit;
+        if (start->ds_expand_down)
+            s->segment[SEG_DS].attributes |= SEGMENT_EXPAND_DOWN;
         cpu_update_segment_ends(cpu, &s->segment[SEG_DS]);
     }
     mmu_load_state(&cpu->mmu, s->cr0, s->cr3, s->cr4, s->efer);
@@ -153,7 +155,7 @@ static void load(struct fpu_pair *pair, struct bare_machine *m, const struct fpu
         s->gpr[i] = start->gpr[i];
     s->arithmetic_flags = cpu_eflags_to_arithmetic(start->flags);
     load_fpu(s, &start->fpu);
-    cpu->ferr = false;
+    cpu->ferr = start->ferr;
     cpu_set_ignne(cpu, start->ignne);
     atomic_fetch_and(&cpu->attention, ~(unsigned)ATTENTION_STOP);
     load_data(m, start);

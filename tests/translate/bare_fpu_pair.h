@@ -42,7 +42,10 @@ struct fpu_pair_state {
     uint32_t cr0_set, cr0_clear;
     uint32_t cr4;
     bool ignne;               /* with CR0.NE = 0 */
-    uint32_t ds_base;         /* 0: DS is flat */
+    bool ferr;                /* asserted, as the pending error was met before */
+    uint32_t ds_base;
+    uint32_t ds_limit;        /* 0: DS is flat */
+    bool ds_expand_down;
     uint8_t data[160];        /* at EBX, as far as there is memory */
 };
 

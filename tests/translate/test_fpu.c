@@ -154,6 +154,7 @@ static void change_controls(struct fpu_pair_state *s)
     case 7:
         s->cr0_clear = CR0_NE;
         s->ignne = true;
+        s->ferr = s->fpu.fsw & X87_ES;
         break;
     default:
         break;
@@ -174,7 +175,7 @@ static void run_encoding(struct fixture *f, const uint8_t *code, const struct de
                 if (place == 1)
                     start.gpr[GPR_BX] += fpu_pair_below(16);
                 if (place == 0 && run % 8 == 6)
-                    start.ds_base = 0x10000, start.gpr[GPR_BX] -= 0x10000;
+                    start.ds_base = 0x10000, start.ds_limit = 0x2fffff, start.gpr[GPR_BX] -= 0x10000;
             }
             if (insn->row == ROW_MASKMOVQ || insn->row == ROW_MASKMOVDQU)
                 start.gpr[GPR_DI] = start.gpr[GPR_BX];
@@ -183,7 +184,7 @@ static void run_encoding(struct fixture *f, const uint8_t *code, const struct de
             /* With an error pending, or stores that might not happen, a missing TLB entry is left to the interpreter. */
             bool pending = (start.fpu.fsw & X87_ES) || (~start.fpu.fcw & 0x3f);
             bool usual = !pending && !start.cr0_set && !start.cr0_clear && start.cr4 == (CR4_OSFXSR | CR4_OSXMMEXCPT);
-            run_one(f, &start, code, insn, run % 4 > 1, usual && !start.ds_base && (!memory || places[place].plain));
+            run_one(f, &start, code, insn, run % 4 > 1, usual && !start.ds_limit && (!memory || places[place].plain));
         }
     }
 }

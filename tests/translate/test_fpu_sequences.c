@@ -247,6 +247,20 @@ static size_t assemble(const struct program *p, uint8_t code[MAX_CODE])
 
 /* ---- states ---- */
 
+static void random_segment(struct fpu_pair_state *start)
+{
+    start->ds_base = below(2) ? 0x10000 : 0;
+    start->gpr[GPR_BX] -= start->ds_base;
+    start->gpr[GPR_DI] -= start->ds_base;
+    start->ds_limit = 0x2fffff;
+    if (below(2))
+        start->ds_limit = start->gpr[GPR_BX] + below(200);
+    else if (below(2)) {
+        start->ds_expand_down = true;
+        start->ds_limit = below(2) ? 0xfffff : start->gpr[GPR_BX] + below(200);
+    }
+}
+
 static void random_start(struct fpu_pair_state *start)
 {
     static const uint32_t edges[] = {PAIR_DATA + PAGE_SIZE, PAIR_MISSING,   PAIR_LONELY,
@@ -267,10 +281,11 @@ static void random_start(struct fpu_pair_state *start)
     case 5:
         start->cr0_clear = CR0_NE;
         start->ignne = true;
+        start->ferr = start->fpu.fsw & X87_ES;
         break;
     case 6:
-        start->ds_base = 0x10000;
-        start->gpr[GPR_BX] -= 0x10000;
+    case 7:
+        random_segment(start);
         break;
     default: break;
     }
@@ -319,10 +334,10 @@ static void show(struct fixture *f, struct program *p, const struct fpu_pair_sta
         n += p->items[i].length;
     }
     print_message("  %zu bytes, ebx %08x esi %x ebp %x, eax %08x, fcw %04x fsw %04x ftw %02x mxcsr %04x flags %03x cr0 +%x "
-                  "-%x cr4 %x ignne %d ds %x\n",
+                  "-%x cr4 %x ignne %d ds %x limit %x down %d\n",
                   length, start->gpr[GPR_BX], start->gpr[GPR_SI], start->gpr[GPR_BP], start->gpr[GPR_AX], start->fpu.fcw,
                   start->fpu.fsw, start->fpu.ftw, start->fpu.mxcsr, start->flags, start->cr0_set, start->cr0_clear,
-                  start->cr4, start->ignne, start->ds_base);
+                  start->cr4, start->ignne, start->ds_base, start->ds_limit, start->ds_expand_down);
     fpu_pair_show(f->pair);
     fail();
 }
