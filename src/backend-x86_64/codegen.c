@@ -15,6 +15,7 @@ struct tail *add_tail(struct generator *g, enum tail_kind kind)
     tail->kind = (uint8_t)kind;
     tail->op = (uint16_t)g->index;
     tail->fpu = g->fpu;
+    tail->apart = g->apart;
     return tail;
 }
 
@@ -165,6 +166,7 @@ static void emit_tail(struct generator *g, const struct tail *tail)
     case TAIL_PROBE: emit_tail_probe(g, tail); break;
     case TAIL_SEGMENT: emit_tail_segment(g, tail); break;
     case TAIL_CALL_LEAVE: emit_call_and_leave(g, op, &tail->fpu); break;
+    case TAIL_GROUP: emit_tail_group(g, tail); break;
     case TAIL_FPU_PROBE: emit_tail_fpu_probe(g, tail); break;
     case TAIL_FPU: emit_tail_fpu(g, tail); break;
     case TAIL_CHARGE:
@@ -243,6 +245,8 @@ bool codegen(const struct codegen_request *request, struct emitter *e, struct co
     memset(result->exits, 0, sizeof result->exits);
     result->call_count = result->site_count = 0;
     result->entry_eflags = e->position;
+    g->in_group = g->apart = false;
+    find_groups(g);
     assign_temps(g);
     for (g->index = 0; g->index < g->block->op_count && !g->failed; g->index++) {
         unsigned i = g->index;

@@ -62,6 +62,12 @@ void emit_probe(struct generator *g, const struct ir_op *op)
     struct emitter *e = g->e;
     bool constant = op->address.base.kind == IR_VALUE_NONE && op->address.index.kind == IR_VALUE_NONE;
     unsigned table = op->access == IR_ACCESS_READ ? R13 : R12;
+
+    if (g->group_of[g->index] && !g->apart) {
+        emit_group_probe(g, op);
+        return;
+    }
+    g->in_group = false;
     struct tail *tail = add_tail(g, op->probe == IR_PROBE_INTEGER ? TAIL_PROBE : TAIL_FPU_PROBE);
 
     if (!tail)
@@ -191,7 +197,7 @@ static bool keeps_flags(const struct ir_block *block, unsigned index)
 }
 
 /* The operand is a bounce buffer: the ops up to the access once more, then the store itself. */
-static void emit_bounced(struct generator *g, unsigned probe, unsigned xmm_valid)
+static void emit_bounced(struct generator *g, unsigned probe, const struct tail *tail)
 {
     const struct ir_block *block = g->block;
     unsigned i = probe + 1;
@@ -215,8 +221,8 @@ static void emit_bounced(struct generator *g, unsigned probe, unsigned xmm_valid
     uint32_t stay = emit_jmp_forward(g->e);
     emit_leave_after(g, i, block->ops[i].written != 0);
     emit_patch(g->e, stay, g->e->position);
-    emit_xmm_reload(g, xmm_valid);
-    emit_jmp(g->e, g->op_end[i]);
+    emit_xmm_reload(g, tail->fpu.xmm_valid);
+    emit_jmp(g->e, tail->apart ? g->end_apart[i] : g->op_end[i]);
 }
 
 void emit_tail_probe(struct generator *g, const struct tail *tail)
@@ -229,6 +235,8 @@ void emit_tail_probe(struct generator *g, const struct tail *tail)
     if (op->address.base.kind == IR_VALUE_TEMP && op->address.index.kind == IR_VALUE_NONE && !op->address.displacement)
         segment = g->segment_of_temp[op->address.base.number];
     g->linear = tail->linear;
+    g->in_group = false;
+    g->apart = true; /* what is emitted again stands alone */
     emit_fpu_write_back(g, &tail->fpu);
     emit_flags_home(g, op);
     if (tail->linear != R8)
@@ -240,8 +248,9 @@ void emit_tail_probe(struct generator *g, const struct tail *tail)
     if (op->access == IR_ACCESS_READ) /* others come back to here only if nothing was called */
         emit_xmm_reload(g, tail->fpu.xmm_valid);
     emit_jmp(g->e, tail->resume);
+    g->apart = tail->apart;
     if (op->access != IR_ACCESS_READ)
-        emit_bounced(g, tail->op, tail->fpu.xmm_valid);
+        emit_bounced(g, tail->op, tail);
 }
 
 void emit_segment(struct generator *g, const struct ir_op *op)

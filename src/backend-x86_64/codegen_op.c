@@ -22,7 +22,7 @@ unsigned register_of(struct generator *g, struct ir_value value)
 struct operand_rm rm_of(struct generator *g, struct ir_value value)
 {
     if (value.kind == IR_VALUE_MEM)
-        return rm_indexed(R9, g->linear, 0, 0);
+        return g->in_group ? rm_base(R9, g->group_offset) : rm_indexed(R9, g->linear, 0, 0);
     return rm_register(register_of(g, value));
 }
 

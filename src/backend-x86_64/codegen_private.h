@@ -9,7 +9,7 @@
 
 /* Code out of line, emitted behind the block. */
 enum tail_kind { TAIL_PROBE, TAIL_SEGMENT, TAIL_CALL_LEAVE, TAIL_CHARGE, TAIL_DIVIDE,
-                 TAIL_FPU_PROBE, TAIL_FPU, TAIL_SECOND_PAGE };
+                 TAIL_FPU_PROBE, TAIL_FPU, TAIL_SECOND_PAGE, TAIL_GROUP };
 
 /* Guest FPU state that is in host registers, or not written down yet, at a point of the block. */
 struct fpu_point {
@@ -24,11 +24,21 @@ struct tail {
     uint8_t kind;
     uint8_t jump_count;
     uint16_t op;        /* index */
+    bool apart;         /* left from a group's out-of-line code */
     uint32_t jumps[2];  /* fields to patch to the tail code */
     uint32_t resume;    /* where the hot path goes on */
     uint8_t linear;     /* TAIL_PROBE: register with the linear address */
     uint32_t site;      /* TAIL_DIVIDE: offset of the instruction */
 };
+
+/* PROBEs that share one lookup: codegen_group.c */
+struct probe_group {
+    uint16_t first, last; /* ops: the first PROBE, the last use of a MEM operand */
+    int32_t low;          /* of the range, from the register's value at FIRST */
+    uint16_t range;       /* bytes */
+    bool write;
+};
+#define MAX_GROUPS 64
 
 struct generator {
     const struct codegen_request *request;
@@ -46,6 +56,14 @@ struct generator {
     unsigned stub_jump_count[2];
     bool guarded[2];                       /* the link compares an execute entry */
     uint32_t guard_field[2];
+    unsigned group_count;
+    struct probe_group groups[MAX_GROUPS];
+    uint8_t group_of[IR_MAX_OPS];          /* group + 1 */
+    int16_t offset_in_group[IR_MAX_OPS];   /* of a PROBE's operand from the range's beginning */
+    bool in_group;                         /* the last PROBE's operand is at [r9 + group_offset] */
+    int32_t group_offset;
+    bool apart;                            /* emitting a group's ops out of line, each probing for itself */
+    uint32_t end_apart[IR_MAX_OPS];        /* position behind each op there */
     struct fpu_point fpu;
     uint8_t xmm_valid_after[IR_MAX_OPS];
     unsigned tail_count;
@@ -74,6 +92,11 @@ bool emit_plain_op(struct generator *g, const struct ir_op *op);
 unsigned scratch_register(struct generator *g);
 /* EFLAGS = flags as op RECIPE left them. */
 void emit_recipe(struct generator *g, unsigned recipe, unsigned scratch);
+
+/* codegen_group.c */
+void find_groups(struct generator *g);
+void emit_group_probe(struct generator *g, const struct ir_op *op);
+void emit_tail_group(struct generator *g, const struct tail *tail);
 
 /* codegen_memory.c: PROBE and SEGMENT, hot and tail */
 void emit_probe(struct generator *g, const struct ir_op *op);

@@ -44,6 +44,7 @@ class Machine:
         self.command = [program, "-no-reboot", "-qmp", f"unix:{self.qmp_path},server=on,wait=off"] + consoles
         self.command += arguments + EXTRA_OPTIONS
         self.process = None
+        self.events = []  # (name, data) of those that came while a QMP connection was open
 
     def __enter__(self):
         self.process = subprocess.Popen(
@@ -125,6 +126,7 @@ class Machine:
                     reply = json.loads(line)
                     if "event" not in reply:
                         break
+                    self.events.append((reply["event"], reply.get("data")))
                 replies.append(reply)
             return replies[1:]
 

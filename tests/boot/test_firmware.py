@@ -156,7 +156,11 @@ def media_change():
     with machine:
         machine.expect_screen("first booted")
         machine.monitor(f"change floppy0 {second}")
-        machine.qmp(("eject", {"device": "ide1-cd0"}))
+        machine.qmp(("eject", {"device": "ide1-cd0"}), ("blockdev-close-tray", {"device": "ide1-cd0"}))
+        trays = [(data["device"], data["tray-open"]) for name, data in machine.events if name == "DEVICE_TRAY_MOVED"]
+        # The first two of them came to the connection that asked for the change.
+        if trays != [("floppy0", True), ("floppy0", False), ("ide1-cd0", True), ("ide1-cd0", False)]:
+            raise Failure(f"DEVICE_TRAY_MOVED: {trays}")
         (reply,) = machine.qmp(("query-block", {}))
         drives = {drive["device"]: drive for drive in reply["return"]}
         if drives["floppy0"]["inserted"]["file"] != second or "inserted" in drives["ide1-cd0"]:
