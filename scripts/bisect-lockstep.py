@@ -41,6 +41,7 @@ class Run:
             done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                   timeout=self.options.seconds, check=False)
         except subprocess.TimeoutExpired:
+            say(f"a run did not end within {self.options.seconds:g} s")
             return None
         return done.returncode, done.stdout.decode("utf-8", "replace")
 

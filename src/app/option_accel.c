@@ -30,14 +30,14 @@ static bool set_disabled_passes(struct translate_options *t, const char *names, 
 {
     while (*names) {
         size_t length = strcspn(names, ":");
-        bool known = length == 3 && !strncmp(names, "all", 3);
+        bool all = length == 3 && !strncmp(names, "all", 3), known = all;
 
         for (unsigned i = 0; ir_passes[i].name; i++) {
             bool this = strlen(ir_passes[i].name) == length && !strncmp(ir_passes[i].name, names, length);
 
             if (this && ir_passes[i].required)
                 return error_set(err, "-accel disable-passes: '%s' cannot be switched off", ir_passes[i].name);
-            if (this || (known && !ir_passes[i].required))
+            if (this || (all && !ir_passes[i].required))
                 t->disabled_passes |= 1u << i;
             known |= this;
         }

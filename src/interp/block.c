@@ -198,6 +198,17 @@ struct block *block_find(struct interp *interp, uint32_t extra_mode)
     return b;
 }
 
+bool block_is_cached(const struct interp *interp)
+{
+    const struct vcpu *cpu = interp->cpu;
+    const struct segment *cs = &cpu->state.segment[SEG_CS];
+    uint32_t linear = (uint32_t)(cs->base + (uint32_t)cpu->state.rip);
+    const struct block *b = interp->jump_cache[jump_cache_index(linear)];
+
+    return b && b->linear == linear && b->mode == cpu->mode && b->cs_base == cs->base && b->cs_limit == cs->limit &&
+           cpu->mmu.execute_table[linear >> PAGE_SHIFT] == b->execute_entry && !b->crosses;
+}
+
 const struct op *interp_enter_cached(struct vcpu *cpu)
 {
     struct interp *interp = interp_of(cpu);
@@ -222,8 +233,7 @@ void block_forget(struct interp *interp, struct block *block)
         if (page == UINT64_MAX)
             continue;
         unlink_from_page(interp, block, page);
-        refresh_code_lines(interp, page);
-        if (block->cover[1].page == page)
+        if (block->cover[1].page == page) /* its lines stay marked: they are the translation's now */
             break;
     }
 }

@@ -129,6 +129,8 @@ struct callout_op *block_allocate_callout(struct interp *interp);
 /* Installed over every operation of a dead block: leaves before the instruction. */
 op_handler block_stale_handler;
 
+/* Is there a block for state.rip where interp_enter_cached() looks? */
+bool block_is_cached(const struct interp *interp);
 /* Enters the block at state.rip if that is quick (cached, nothing to attend to); otherwise NULL: back to
  * the run loop. */
 const struct op *interp_enter_cached(struct vcpu *cpu);

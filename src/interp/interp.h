@@ -15,6 +15,7 @@ void interp_destroy(struct interp *interp);
 /* A translator beside the interpreter. All functions on the vCPU's thread. */
 struct interp_native {
     void *opaque;
+    bool exclusive; /* what has been translated is never decoded: a decoded block says that there is no translation */
     /* Runs translated code from state.rip on, if there is any; true if some guest code ran (or an exception was
      * delivered) and the run loop shall look around. */
     bool (*enter)(void *opaque);

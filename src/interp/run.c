@@ -296,7 +296,8 @@ void interp_run(struct interp *interp)
                 step(interp);
                 continue;
             }
-            if (interp->native->enter(interp->native->opaque))
+            if (!(interp->native->exclusive && block_is_cached(interp)) &&
+                interp->native->enter(interp->native->opaque))
                 continue;
         }
         struct block *block = block_find(interp, 0);

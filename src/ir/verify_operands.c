@@ -145,7 +145,8 @@ static bool verify_fpu_encoding(struct verifier *v, const struct ir_fpu *fpu)
     if (fpu->map > 3 || (fpu->map == 0) != (fpu->unit == IR_FPU_X87)) {
         return ir_verify_fail(v, "map %u is not of that unit", fpu->map);
     }
-    if (fpu->unit == IR_FPU_X87 && (fpu->opcode < 0xd8 || fpu->opcode > 0xdf)) {
+    bool wait = fpu->opcode == 0x9b && !fpu->has_modrm;
+    if (fpu->unit == IR_FPU_X87 && !wait && (fpu->opcode < 0xd8 || fpu->opcode > 0xdf || !fpu->has_modrm)) {
         return ir_verify_fail(v, "opcode %02x is not of the x87", fpu->opcode);
     }
     if (fpu->prefix &&

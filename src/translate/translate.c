@@ -306,7 +306,7 @@ struct translator *translator_create(struct vcpu *cpu, struct interp *interp, co
         translator_destroy(t);
         return NULL;
     }
-    t->native = (struct interp_native){t, enter, has, translate, heat};
+    t->native = (struct interp_native){t, !options->lockstep, enter, has, translate, heat};
     interp_set_native(interp, &t->native);
     memory_add_written_listener(cpu->mmu.memory, page_written, t);
     memory_add_code_source(cpu->mmu.memory, code_lines, t);

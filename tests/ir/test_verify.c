@@ -190,6 +190,9 @@ static void test_fpu_ops(void **state)
         {"fpu none, none {x87 0 0 d8 c1 pointers 7ff}\n exit 0", NULL},
         {"fpu none, none {x87 0 0 d8 c1 pointers 800}\n exit 0", "FOP has 11 bits"},
         {"fpu none, none {mmx 0 1 77 none}\n exit 0", NULL},
+        {"fpu none, none {x87 0 0 9b none}\n exit 0", NULL},
+        {"fpu none, none {x87 0 0 9b c1}\n exit 0", "opcode 9b is not of the x87"},
+        {"fpu none, none {x87 0 0 d8 none}\n exit 0", "opcode d8 is not of the x87"},
         {"fpu.4 ebx, none {mmx 0 1 77 none}\n exit 0", "operands, and no ModRM"},
         {"fpu none, none {mmx 0 1 77 none reg}\n exit 0", "operands, and no ModRM"},
         /* general registers */
