@@ -172,9 +172,9 @@ const char *lift_describe_row(unsigned row)
     static const struct {
         const char *kind, *text;
     } special[] = {
-        {"x87", "interpreter"},
-        {"mmx", "interpreter"},
-        {"sse", "interpreter"},
+        {"x87", "native; in segments not flat interpreter"},
+        {"mmx", "native; in segments not flat interpreter"},
+        {"sse", "native; in segments not flat interpreter"},
         {"bcd", "interpreter"},
         {"pusha", "interpreter"},
         {"popa", "interpreter"},
@@ -188,6 +188,6 @@ const char *lift_describe_row(unsigned row)
         return r->attributes & (ATTR_X87 | ATTR_MMX | ATTR_SSE) ? "interpreter" : "callout";
     for (size_t i = 0; i < ARRAY_SIZE(special); i++)
         if (!strcmp(r->kind, special[i].kind))
-            return special[i].text;
+            return lift_fpu_row_is_interpreted(row) ? "interpreter" : special[i].text;
     return row == ROW_NONE || row >= ROW_COUNT || !strcmp(r->kind, "callout") ? "raises #UD" : "native";
 }

@@ -23,6 +23,11 @@ static bool is_one_of(uint16_t row, const uint16_t *rows, size_t count)
 }
 #define IS_ONE_OF(row, rows) is_one_of(row, rows, sizeof(rows) / sizeof((rows)[0]))
 
+bool lift_fpu_row_is_interpreted(unsigned row)
+{
+    return IS_ONE_OF((uint16_t)row, interpreted_rows);
+}
+
 static const struct operand *memory_operand(const struct lift *l)
 {
     for (unsigned i = 0; i < l->insn->operand_count; i++)
@@ -45,7 +50,7 @@ static bool is_native(const struct lift *l)
     const struct operand *memory = memory_operand(l);
     const struct decoded_instruction *insn = l->insn;
 
-    if (IS_ONE_OF(insn->row, interpreted_rows) || insn->lock)
+    if (lift_fpu_row_is_interpreted(insn->row) || insn->lock)
         return false;
     if (!memory)
         return true;

@@ -43,6 +43,11 @@ void lift_exit(struct lift *l, uint32_t eip);
 /* A copy of the instruction for the interpreter, in the block's storage. */
 struct decoded_instruction *lift_keep_instruction(struct lift *l);
 
+/* ---- lift_fpu.c ---- */
+
+/* ROW, of kind x87, mmx or sse, is the interpreter's in all its forms. */
+bool lift_fpu_row_is_interpreted(unsigned row);
+
 /* ---- lift_address.c ---- */
 
 struct ir_value lift_gpr(const struct operand *gpr);

@@ -75,7 +75,10 @@ static void test_links(void **state)
     cache_link(&c->cache, &b->links[0], d);
     assert_ptr_equal(cached_run(c, a, NULL), d);
     assert_ptr_equal(cached_run(c, a2, NULL), d);
-    cache_link(&c->cache, &a->links[0], d); /* has a target: stays */
+    cache_link(&c->cache, &a->links[0], d); /* leads there from now on */
+    assert_ptr_equal(a->links[0].target, d);
+    assert_ptr_equal(cached_run(c, a, NULL), d);
+    cache_link(&c->cache, &a->links[0], b);
     assert_ptr_equal(a->links[0].target, b);
     uint64_t cut = c->cpu->stats->chains_cut;
 

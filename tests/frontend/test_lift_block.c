@@ -208,13 +208,13 @@ static void test_interpreted(void **state)
 {
     struct lifted *f = *state;
 
-    /* FLD1; REP MOVSB; MOVSB; JMP beyond the limit */
-    lift_hex(f, REAL16, 0x100, "d9 e8 f3 a4 a4 66 e9 00 00 01 00 40");
+    /* FNINIT; REP MOVSB; MOVSB; JMP beyond the limit */
+    lift_hex(f, REAL16, 0x100, "db e3 f3 a4 a4 66 e9 00 00 01 00 40");
     assert_int_equal(f->length, 11);
     assert_int_equal(f->storage.interpreted_count, 4);
     assert_int_equal(f->block.ops[0].opcode, IR_INTERPRET);
     assert_ptr_equal(f->block.ops[0].aux, &f->storage.interpreted[0]);
-    assert_int_equal(f->storage.interpreted[0].row, ROW_FLD1);
+    assert_int_equal(f->storage.interpreted[0].row, ROW_FNINIT);
     assert_int_equal(f->block.ops[0].loop, 0);
     assert_ptr_equal(f->block.ops[1].aux, &f->storage.interpreted[1]);
     assert_int_equal(f->storage.interpreted[1].repeat, REPEAT_E);
