@@ -45,7 +45,8 @@ bool cache_init(struct code_cache *cache, struct vcpu *cpu, uint32_t size, const
     cache->page_translations = calloc(cache->page_count, sizeof *cache->page_translations);
     cache->churn = calloc(cache->page_count, 1);
     cache->jumps = calloc(NATIVE_JUMP_COUNT, sizeof *cache->jumps);
-    if (!cache->hash || !cache->page_translations || !cache->churn || !cache->jumps) {
+    cache->jump_owners = calloc(NATIVE_JUMP_COUNT, sizeof *cache->jump_owners);
+    if (!cache->hash || !cache->page_translations || !cache->churn || !cache->jumps || !cache->jump_owners) {
         cache_finish(cache);
         return error_set(err, "out of memory for the code cache's tables");
     }
@@ -86,6 +87,7 @@ void cache_finish(struct code_cache *cache)
     free(cache->page_translations);
     free(cache->churn);
     free(cache->jumps);
+    free(cache->jump_owners);
     memset(cache, 0, sizeof *cache);
     cache->memfd = -1;
 }
@@ -252,6 +254,7 @@ void cache_remember_jump(struct code_cache *cache, struct translation *t)
     jump->cs_limit = t->key.cs_limit;
     jump->execute_entry = entry;
     jump->code = cache_address(cache, t->entry_home);
+    cache->jump_owners[native_jump_index(t->key.eip)] = t;
 }
 
 /* ---- death ---- */
@@ -267,6 +270,8 @@ static void remove_from_table(struct code_cache *cache, struct translation *t)
     struct native_jump *jump = &cache->jumps[native_jump_index(t->key.eip)];
     if (jump->code == cache_address(cache, t->entry_home))
         *jump = (struct native_jump){.key = UINT64_MAX};
+    if (cache->jump_owners[native_jump_index(t->key.eip)] == t)
+        cache->jump_owners[native_jump_index(t->key.eip)] = NULL;
 }
 
 static void remove_from_page(struct code_cache *cache, struct translation *t, uint64_t page)
@@ -395,6 +400,7 @@ void cache_flush(struct code_cache *cache)
             remove_from_pages(cache, t);
         }
     memset(cache->jumps, 0xff, NATIVE_JUMP_COUNT * sizeof *cache->jumps);
+    memset(cache->jump_owners, 0, NATIVE_JUMP_COUNT * sizeof *cache->jump_owners);
 }
 
 /* ---- from host addresses back ---- */

@@ -81,6 +81,7 @@ struct code_cache {
     uint8_t *churn;            /* per RAM page: how often its code was written to, decaying */
     struct cache_segment segments[CACHE_SEGMENTS];
     struct native_jump *jumps;
+    struct translation **jump_owners; /* whose each entry of jumps is */
     uint64_t evictions;
 };
 
@@ -92,6 +93,20 @@ void cache_finish(struct code_cache *cache);
 /* Key of what state.rip is at, given the fetch translation PHYSICAL. */
 struct translation_key cache_key(const struct vcpu *cpu, uint64_t physical);
 struct translation *cache_find(const struct code_cache *cache, const struct translation_key *key);
+/* What cache_find() would find for state.rip, if it was entered lately; NULL: ask cache_find(). */
+static inline struct translation *cache_find_recent(const struct code_cache *cache)
+{
+    const struct vcpu *cpu = cache->cpu;
+    const struct segment *cs = &cpu->state.segment[SEG_CS];
+    unsigned i = native_jump_index((uint32_t)cpu->state.rip);
+    struct translation *t = cache->jump_owners[i];
+
+    if (t && t->key.eip == (uint32_t)cpu->state.rip && t->key.mode == cpu->mode && t->key.cs_base == cs->base &&
+        t->key.cs_limit == cs->limit && !t->second_entry &&
+        cpu->mmu.execute_table[t->linear >> PAGE_SHIFT] == cache->jumps[i].execute_entry)
+        return t;
+    return NULL;
+}
 /* Room for one more block in the current segment, evicting if need be; not while translated code runs. If the last block did
  * not fit (emitter overflow), a new segment. */
 struct emitter *cache_begin(struct code_cache *cache);

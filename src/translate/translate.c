@@ -46,10 +46,13 @@ struct translation *translator_find(struct translator *t)
 {
     struct translation_key key;
     uint32_t linear;
+    struct translation *found = cache_find_recent(&t->cache);
 
+    if (found)
+        return found;
     if (!locate(t, &key, &linear))
         return NULL;
-    struct translation *found = cache_find(&t->cache, &key);
+    found = cache_find(&t->cache, &key);
     if (!found && t->options.threshold == 0 && !(t->cpu->mode & MODE_SINGLE))
         found = build(t, &key, linear);
     return found;

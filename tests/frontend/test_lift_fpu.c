@@ -66,7 +66,8 @@ static void test_mmx(void **state)
         {FLAT32, "0f f7 ca", "interpret"},
         /* and on XMM registers */
         {FLAT_SSE, "66 0f fc ca", "fpu.4 none, none {sse 66 1 fc ca xmm_read 6 xmm_written 2}"},
-        {FLAT_SSE, "66 0f 60 0b", "probe.16.fpu_aligned r [ebx]; fpu.4 none, m {sse 66 1 60 0b xmm_read 2 xmm_written 2}"},
+        {FLAT_SSE, "66 0f 60 0b",
+         "probe.16.fpu_aligned r [ebx]; fpu.4 none, m {sse 66 1 60 0b xmm_read 2 xmm_written 2}"},
         {FLAT32, "66 0f fc ca", "interpret"},
     };
     CHECK(*state, rows);

@@ -140,6 +140,12 @@ static void load(struct fpu_pair *pair, struct bare_machine *m, const struct fpu
     s->cr0 = ((CR0_PE | CR0_PG | CR0_WP | CR0_NE | CR0_MP | CR0_ET) | start->cr0_set) & ~start->cr0_clear;
     s->cr3 = PAIR_PAGE_DIRECTORY;
     s->cr4 = start->cr4;
+    if (start->cs_base) {
+        s->segment[SEG_CS].base = start->cs_base;
+        s->segment[SEG_CS].limit = 0x1fffff;
+        cpu_update_segment_ends(cpu, &s->segment[SEG_CS]);
+        s->rip = PAIR_CODE - start->cs_base;
+    }
     if (start->ds_limit) {
         s->segment[SEG_DS].base = start->ds_base;
         s->segment[SEG_DS].limit = start->ds_limit;
@@ -334,8 +340,9 @@ static void random_extended(uint8_t *to)
 
 static void random_vector(uint8_t *to)
 {
-    static const uint64_t doubles[] = {0, 0x3ff0000000000000, 0x7ff0000000000000, 0x7ff8000000000001, 0x7ff4000000000000,
-                                       1, 0x7fefffffffffffff, 0x0010000000000000, 0x41dfffffffc00000, 0xc1e0000000200000};
+    static const uint64_t doubles[] = {
+        0, 0x3ff0000000000000, 0x7ff0000000000000, 0x7ff8000000000001, 0x7ff4000000000000,
+        1, 0x7fefffffffffffff, 0x0010000000000000, 0x41dfffffffc00000, 0xc1e0000000200000};
     static const uint32_t singles[] = {0, 0x3f800000, 0x7f800000, 0x7fc00001, 0x7fa00000,
                                        1, 0x7f7fffff, 0x00800000, 0x4f000000, 0xcf000001};
     for (unsigned i = 0; i < 2; i++) {
@@ -362,17 +369,18 @@ static void random_vector(uint8_t *to)
 
 static void random_controls(struct fxsave_image *fpu, bool masked)
 {
-    fpu->fcw =
-        (uint16_t)(0x40 | (fpu_pair_below(3) ? 0x300 : fpu_pair_below(4) << 8) | fpu_pair_below(4) << 10 | fpu_pair_below(0x40));
+    fpu->fcw = (uint16_t)(0x40 | (fpu_pair_below(3) ? 0x300 : fpu_pair_below(4) << 8) | fpu_pair_below(4) << 10 |
+                          fpu_pair_below(0x40));
     if (masked)
         fpu->fcw |= 0x3f;
     fpu->fsw = (uint16_t)(fpu_pair_random() & 0x7f7f);
     if (masked || fpu_pair_below(4))
-        fpu->fsw &= (uint16_t)~(~fpu->fcw & 0x3f); /* nothing pending */
+        fpu->fsw &= (uint16_t) ~(~fpu->fcw & 0x3f); /* nothing pending */
     if (fpu->fsw & ~fpu->fcw & 0x3f)
         fpu->fsw |= X87_ES | X87_B;
     fpu->ftw = (uint8_t)(fpu_pair_below(4) == 0 ? 0xff : fpu_pair_below(3) ? fpu_pair_random() : 0);
-    fpu->mxcsr = MXCSR_INIT | fpu_pair_below(4) << 13 | fpu_pair_below(2) << 15 | fpu_pair_below(2) << 6 | fpu_pair_below(0x40);
+    fpu->mxcsr =
+        MXCSR_INIT | fpu_pair_below(4) << 13 | fpu_pair_below(2) << 15 | fpu_pair_below(2) << 6 | fpu_pair_below(0x40);
     if (!masked && fpu_pair_below(2))
         fpu->mxcsr &= ~(fpu_pair_below(0x40) << 7);
 }

@@ -1,5 +1,5 @@
-/* Every x87, MMX and SSE encoding by itself, by the interpreter and by the translator: random operands, masked and unmasked
- * exceptions, operands that are misaligned, cross pages, are missing, read-only or a device's. */
+/* Every x87, MMX and SSE encoding by itself, by the interpreter and by the translator: random operands, masked and
+ * unmasked exceptions, operands that are misaligned, cross pages, are missing, read-only or a device's. */
 #include "bare_fpu_pair.h"
 
 #include "cpu/decode.h"
@@ -19,23 +19,15 @@ static const struct {
     uint32_t address;
     bool crosses, plain;
 } places[] = {
-    {PAIR_DATA + 64, false, true},
-    {PAIR_DATA + 0x800, false, true},
-    {PAIR_DATA + PAGE_SIZE, true, false},
-    {PAIR_MISSING, true, false},
-    {PAIR_MISSING + 32, false, false},
-    {PAIR_LONELY, true, false},
-    {PAIR_READ_ONLY, true, false},
-    {PAIR_READ_ONLY + 32, false, false},
-    {PAIR_DEVICE, true, false},
-    {PAIR_DEVICE + 32, false, false},
-    {PAIR_SCATTERED + PAGE_SIZE, true, false},
-    {PAIR_CODE + 0x800, false, false},
+    {PAIR_DATA + 64, false, true},    {PAIR_DATA + 0x800, false, true},          {PAIR_DATA + PAGE_SIZE, true, false},
+    {PAIR_MISSING, true, false},      {PAIR_MISSING + 32, false, false},         {PAIR_LONELY, true, false},
+    {PAIR_READ_ONLY, true, false},    {PAIR_READ_ONLY + 32, false, false},       {PAIR_DEVICE, true, false},
+    {PAIR_DEVICE + 32, false, false}, {PAIR_SCATTERED + PAGE_SIZE, true, false}, {PAIR_CODE + 0x800, false, false},
 };
 
 /* Always the interpreter's. */
-static const uint16_t interpreted_rows[] = {ROW_FNCLEX, ROW_FNINIT, ROW_MASKMOVQ, ROW_MASKMOVDQU, ROW_CLFLUSH,
-                                            ROW_FENI8087_NOP, ROW_FDISI8087_NOP, ROW_FSETPM287_NOP};
+static const uint16_t interpreted_rows[] = {ROW_FNCLEX,  ROW_FNINIT,       ROW_MASKMOVQ,      ROW_MASKMOVDQU,
+                                            ROW_CLFLUSH, ROW_FENI8087_NOP, ROW_FDISI8087_NOP, ROW_FSETPM287_NOP};
 
 struct statistics {
     unsigned encodings, runs, faults, native;
@@ -181,7 +173,8 @@ static void run_encoding(struct fixture *f, const uint8_t *code, const struct de
                 start.gpr[GPR_DI] = start.gpr[GPR_BX];
             if (!(run & 1))
                 change_controls(&start);
-            /* With an error pending, or stores that might not happen, a missing TLB entry is left to the interpreter. */
+            /* With an error pending, or stores that might not happen, a missing TLB entry is left to the interpreter.
+             */
             bool pending = (start.fpu.fsw & X87_ES) || (~start.fpu.fcw & 0x3f);
             bool usual = !pending && !start.cr0_set && !start.cr0_clear && start.cr4 == (CR4_OSFXSR | CR4_OSXMMEXCPT);
             run_one(f, &start, code, insn, run % 4 > 1, usual && !start.ds_limit && (!memory || places[place].plain));
@@ -218,8 +211,8 @@ static void try_encoding(struct fixture *f, const uint8_t *code, unsigned runs)
 
 static void report(const struct fixture *f, const char *what)
 {
-    print_message("%s: %u encodings, %u runs, %u with faults, %u native\n", what, f->s.encodings, f->s.runs, f->s.faults,
-                  f->s.native);
+    print_message("%s: %u encodings, %u runs, %u with faults, %u native\n", what, f->s.encodings, f->s.runs,
+                  f->s.faults, f->s.native);
 }
 
 /* Every row of KINDS that the model has was tried, and ran natively if it should. */

@@ -142,11 +142,45 @@ static void put_bytes(struct item *item, const char *hex)
 static void put_integer_instruction(struct item *item)
 {
     static const char *const choices[] = {
-        "01c8", "29d1", "39c2", "85c9", "40", "49", "11d0", "19ca", "0f92c0", "0f9ac2", "0f4ac1", "0f42d0", "f5", "f9",
-        "89c2", "92", "31c0", "f7d8", "c1e003", "d3e8", "0fafc2", "9f", "9e", "9c",
+        "01c8",
+        "29d1",
+        "39c2",
+        "85c9",
+        "40",
+        "49",
+        "11d0",
+        "19ca",
+        "0f92c0",
+        "0f9ac2",
+        "0f4ac1",
+        "0f42d0",
+        "f5",
+        "f9",
+        "89c2",
+        "92",
+        "31c0",
+        "f7d8",
+        "c1e003",
+        "d3e8",
+        "0fafc2",
+        "9f",
+        "9e",
+        "9c",
         /* memory: EBX and EDI */
-        "8b4308", "8b5310", "894b0c", "014704", "834714ff", "0fb64f03", "668b4322", "87570c", "833b00", "ff4330",
-        "f00fc10f", "8b4705", "895709", "8f4740",
+        "8b4308",
+        "8b5310",
+        "894b0c",
+        "014704",
+        "834714ff",
+        "0fb64f03",
+        "668b4322",
+        "87570c",
+        "833b00",
+        "ff4330",
+        "f00fc10f",
+        "8b4705",
+        "895709",
+        "8f4740",
     };
     put_bytes(item, choices[below(ARRAY_SIZE(choices))]);
 }
@@ -154,21 +188,21 @@ static void put_integer_instruction(struct item *item)
 static void put_state_instruction(struct item *item)
 {
     static const char *const choices[] = {
-        "d9b3a0000000",   /* fnstenv [ebx+160] */
-        "d97720",         /* fnstenv [edi+32] */
-        "d9670c",         /* fldenv [edi+12]: of anything */
-        "66d97740",       /* the 16-bit form */
-        "dd37",           /* fnsave [edi] */
-        "dd27",           /* frstor [edi] */
-        "0fae07",         /* fxsave [edi] */
-        "0fae0f",         /* fxrstor [edi] */
-        "0fae5f18",       /* stmxcsr [edi+24] */
-        "0fae5718",       /* ldmxcsr [edi+24] */
-        "dbe3",           /* fninit */
-        "dbe2",           /* fnclex */
-        "9b",             /* fwait */
-        "dfe0",           /* fnstsw ax */
-        "0f77",           /* emms */
+        "d9b3a0000000", /* fnstenv [ebx+160] */
+        "d97720",       /* fnstenv [edi+32] */
+        "d9670c",       /* fldenv [edi+12]: of anything */
+        "66d97740",     /* the 16-bit form */
+        "dd37",         /* fnsave [edi] */
+        "dd27",         /* frstor [edi] */
+        "0fae07",       /* fxsave [edi] */
+        "0fae0f",       /* fxrstor [edi] */
+        "0fae5f18",     /* stmxcsr [edi+24] */
+        "0fae5718",     /* ldmxcsr [edi+24] */
+        "dbe3",         /* fninit */
+        "dbe2",         /* fnclex */
+        "9b",           /* fwait */
+        "dfe0",         /* fnstsw ax */
+        "0f77",         /* emms */
     };
     put_bytes(item, choices[below(ARRAY_SIZE(choices))]);
 }
@@ -185,7 +219,8 @@ static void put_jump(struct item *item)
 /* COMISS and its like, FCOMI, then accesses, then what reads the flags. */
 static void put_comparison(struct program *p)
 {
-    static const char *const compare[] = {"0f2eca", "0f2f4b10", "660f2ec3", "660f2f5720", "dbe9", "dff2", "dbf3", "dfec"};
+    static const char *const compare[] = {"0f2eca", "0f2f4b10", "660f2ec3", "660f2f5720",
+                                          "dbe9",   "dff2",     "dbf3",     "dfec"};
     static const char *const between[] = {"8b4308", "895710", "d9430c", "0f284710", "0f58d9", "d8c1"};
     static const char *const read[] = {"dac1", "dbc9", "dad2", "dbdb", "0f42c1", "0f9ac0", "9c", "13c1"};
 
@@ -263,8 +298,8 @@ static void random_segment(struct fpu_pair_state *start)
 
 static void random_start(struct fpu_pair_state *start)
 {
-    static const uint32_t edges[] = {PAIR_DATA + PAGE_SIZE, PAIR_MISSING,   PAIR_LONELY,
-                                     PAIR_READ_ONLY,        PAIR_DEVICE,    PAIR_SCATTERED + PAGE_SIZE,
+    static const uint32_t edges[] = {PAIR_DATA + PAGE_SIZE, PAIR_MISSING,     PAIR_LONELY,
+                                     PAIR_READ_ONLY,        PAIR_DEVICE,      PAIR_SCATTERED + PAGE_SIZE,
                                      PAIR_BEFORE_DEVICE,    PAIR_CODE + 0x900};
     fpu_pair_random_state(start, below(4) != 0);
     start->gpr[GPR_BX] = PAIR_DATA + 64 * below(16) + (below(4) ? 0 : below(16));
@@ -273,11 +308,21 @@ static void random_start(struct fpu_pair_state *start)
     start->gpr[GPR_SI] = (uint32_t[]){0, 4, 1, 0xffffffff}[below(4)];
     start->gpr[GPR_BP] = 2 + below(3);
     switch (below(40)) {
-    case 0: start->cr0_set = CR0_TS; break;
-    case 1: start->cr0_set = CR0_EM; break;
-    case 2: start->cr4 = 0; break;
-    case 3: start->cr4 = CR4_OSFXSR; break;
-    case 4: start->cr0_clear = CR0_NE; break;
+    case 0:
+        start->cr0_set = CR0_TS;
+        break;
+    case 1:
+        start->cr0_set = CR0_EM;
+        break;
+    case 2:
+        start->cr4 = 0;
+        break;
+    case 3:
+        start->cr4 = CR4_OSFXSR;
+        break;
+    case 4:
+        start->cr0_clear = CR0_NE;
+        break;
     case 5:
         start->cr0_clear = CR0_NE;
         start->ignne = true;
@@ -287,7 +332,11 @@ static void random_start(struct fpu_pair_state *start)
     case 7:
         random_segment(start);
         break;
-    default: break;
+    case 8:
+        start->cs_base = 0x80000;
+        break;
+    default:
+        break;
     }
 }
 
@@ -333,11 +382,12 @@ static void show(struct fixture *f, struct program *p, const struct fpu_pair_sta
         print_message("\n");
         n += p->items[i].length;
     }
-    print_message("  %zu bytes, ebx %08x esi %x ebp %x, eax %08x, fcw %04x fsw %04x ftw %02x mxcsr %04x flags %03x cr0 +%x "
-                  "-%x cr4 %x ignne %d ds %x limit %x down %d\n",
-                  length, start->gpr[GPR_BX], start->gpr[GPR_SI], start->gpr[GPR_BP], start->gpr[GPR_AX], start->fpu.fcw,
-                  start->fpu.fsw, start->fpu.ftw, start->fpu.mxcsr, start->flags, start->cr0_set, start->cr0_clear,
-                  start->cr4, start->ignne, start->ds_base, start->ds_limit, start->ds_expand_down);
+    print_message(
+        "  %zu bytes, ebx %08x esi %x ebp %x, eax %08x, fcw %04x fsw %04x ftw %02x mxcsr %04x flags %03x cr0 +%x "
+        "-%x cr4 %x ignne %d ds %x limit %x down %d cs %x\n",
+        length, start->gpr[GPR_BX], start->gpr[GPR_SI], start->gpr[GPR_BP], start->gpr[GPR_AX], start->fpu.fcw,
+        start->fpu.fsw, start->fpu.ftw, start->fpu.mxcsr, start->flags, start->cr0_set, start->cr0_clear, start->cr4,
+        start->ignne, start->ds_base, start->ds_limit, start->ds_expand_down, start->cs_base);
     fpu_pair_show(f->pair);
     fail();
 }
@@ -405,12 +455,8 @@ static void test_older_models(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_as_usual),
-        cmocka_unit_test(test_counted),
-        cmocka_unit_test(test_without_passes),
-        cmocka_unit_test(test_short_blocks),
-        cmocka_unit_test(test_baseline),
-        cmocka_unit_test(test_older_models),
+        cmocka_unit_test(test_as_usual),     cmocka_unit_test(test_counted),  cmocka_unit_test(test_without_passes),
+        cmocka_unit_test(test_short_blocks), cmocka_unit_test(test_baseline), cmocka_unit_test(test_older_models),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
