@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "app/options.h"
+#include "ir/ir.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -163,6 +164,29 @@ static void test_usual_lines(void **state)
     accept("-bios /x -engine interp --engine interp -boot order=c -L /a -snapshot -nic none -net none -vga none "
            "-display none -action reboot=shutdown,shutdown=pause");
     assert_true(options.vm.no_reboot && options.vm.no_shutdown);
+}
+
+static void test_disabled_passes(void **state)
+{
+    unsigned optional = 0;
+
+    for (unsigned i = 0; ir_passes[i].name; i++) {
+        char line[80];
+
+        snprintf(line, sizeof line, "-kernel /k -accel tcg,disable-passes=%s", ir_passes[i].name);
+        if (ir_passes[i].required) {
+            refuse(line, ir_passes[i].name);
+            continue;
+        }
+        optional |= 1u << i;
+        accept(line);
+        assert_int_equal(options.vm.translate.disabled_passes, 1u << i); /* this one and no other */
+    }
+    accept("-kernel /k -accel disable-passes=all");
+    assert_int_equal(options.vm.translate.disabled_passes, optional);
+    accept("-kernel /k -accel tcg,disable-passes=constants:dead_code");
+    assert_int_equal(__builtin_popcount(options.vm.translate.disabled_passes), 2);
+    refuse("-kernel /k -accel tcg,disable-passes=constants:nonsense", "nonsense");
 }
 
 static void test_default_devices(void **state)
@@ -355,6 +379,7 @@ int main(void)
         cmocka_unit_test(test_rtc),
         cmocka_unit_test(test_icount),
         cmocka_unit_test(test_usual_lines),
+        cmocka_unit_test(test_disabled_passes),
         cmocka_unit_test(test_default_devices),
         cmocka_unit_test(test_monitors_and_chardevs),
         cmocka_unit_test(test_devices),

@@ -24,7 +24,7 @@
 #define IDT                  0x2000u
 #define HANDLER              0x3000u
 #define LOOP                 0x4000u
-#define SAMPLES              201
+#define SAMPLES              101
 #define VECTOR               0x20
 #define PATIENCE_NANOSECONDS 5000000000ull
 #define MOST_NANOSECONDS     50000u /* the median; under sanitizers, too */
