@@ -144,13 +144,19 @@ static void emit_beside_code(struct emitter *e, unsigned size, const struct nati
         emit_mov_immediate(e, 8, RCX, (uint64_t)(uintptr_t)f->code_lines);
         emit_op(e, 8, 0x0fa3, RDX, rm_base(RCX, 0)); /* bt: the pages' bitmaps stand one behind the other */
         slow[(*slow_count)++] = emit_jcc_forward(e, CC_B);
+        if (last == 0) { /* no code at all any more: the gate forgets the page in time */
+            emit_op_extension(e, 8, 0xc1, 5, rm_register(RDX));
+            emit_byte(e, PAGE_SHIFT - CODE_LINE_SHIFT);
+            emit_alu_immediate(e, 8, 7, rm_indexed(RCX, RDX, 3, 0), 0, false);
+            slow[(*slow_count)++] = emit_jcc_forward(e, CC_E);
+        }
     }
 }
 
 static uint32_t emit_access(struct emitter *e, unsigned size, unsigned table, uint64_t function,
                             const struct native_functions *shared, uint32_t return_thunk)
 {
-    uint32_t start = e->position, slow[3], beside[3];
+    uint32_t start = e->position, slow[3], beside[4];
     unsigned slow_count = 0, beside_count = 0;
     bool write = shared != NULL;
 
@@ -262,7 +268,7 @@ static uint32_t emit_segment(struct emitter *e, uint64_t function, uint32_t retu
 /* A store beside code: r9 = addend and return, or on behind it. All registers are in the vCPU. */
 static void emit_fpu_beside_code(struct emitter *e, const struct native_functions *f)
 {
-    uint32_t slow[6];
+    uint32_t slow[7];
     unsigned slow_count = 0;
 
     emit_op_extension(e, 4, 0xf7, 0, rm_register(R9)); /* test: a store? */
@@ -300,6 +306,12 @@ static void emit_fpu_beside_code(struct emitter *e, const struct native_function
         emit_byte(e, CODE_LINE_SHIFT);
         emit_op(e, 8, 0x0fa3, at, rm_base(RCX, 0)); /* bt */
         slow[slow_count++] = emit_jcc_forward(e, CC_B);
+        if (i == 0) {
+            emit_op_extension(e, 8, 0xc1, 5, rm_register(RSI));
+            emit_byte(e, PAGE_SHIFT - CODE_LINE_SHIFT);
+            emit_alu_immediate(e, 8, 7, rm_indexed(RCX, RSI, 3, 0), 0, false);
+            slow[slow_count++] = emit_jcc_forward(e, CC_E);
+        }
     }
     emit_mov(e, 8, R9, RAX);
     emit_reload(e);

@@ -29,7 +29,7 @@
  * debug_breakpoints_armed() again. For MOV DR, task switches (which clear the local enables), #DB delivery (which
  * clears GD) and the debugger. */
 void debug_set_dr7(struct vcpu *cpu, uint32_t value);
-/* Recomputes what follows from DR7: after reset, a loaded snapshot. */
+/* Recomputes what follows from DR7 and the watchpoints: after reset, a loaded snapshot. */
 void debug_update(struct vcpu *cpu);
 
 /* An instruction or data breakpoint is enabled: code must run instruction by instruction, so that the one is looked for
@@ -47,5 +47,20 @@ bool debug_check_execute(struct vcpu *cpu, uint64_t linear);
 void debug_check_data(struct vcpu *cpu, uint64_t linear, unsigned size, enum mmu_access access);
 /* A port access was made; likewise. Nothing unless CR4.DE. */
 void debug_check_io(struct vcpu *cpu, uint16_t port, unsigned size);
+
+/* ---- watchpoints of a debugger outside ----
+ *
+ * Beside the guest's breakpoints and unseen by it: DR6 and DR7 do not change, there is no #DB. The first hit is
+ * recorded, for which the engine leaves its run loop behind the instruction (the iteration, the delivery of the
+ * interrupt) that made the access; it runs nothing more until debug_forget_watchpoint_hit(). Accesses that the
+ * processor makes for itself count, those of page walks, fetches and devices do not. While the vCPU is parked. */
+
+/* SET or remove it. False: it cannot be watched (length) or there are WATCHPOINT_COUNT already. True too if it was set,
+ * or not, already. */
+bool debug_set_watchpoint(struct vcpu *cpu, const struct watchpoint *watchpoint, bool set);
+/* Removes all, and the hit. */
+void debug_clear_watchpoints(struct vcpu *cpu);
+/* cpu->watchpoints.hit says whether there is one. */
+void debug_forget_watchpoint_hit(struct vcpu *cpu);
 
 #endif

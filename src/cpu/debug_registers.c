@@ -49,6 +49,10 @@ void debug_update(struct vcpu *cpu)
     bool reads = any_enabled(cpu, 1u << BREAK_ACCESS);
     bool writes = any_enabled(cpu, 1u << BREAK_ACCESS | 1u << BREAK_WRITE);
 
+    for (unsigned i = 0; i < cpu->watchpoints.count; i++) {
+        reads |= (cpu->watchpoints.list[i].kind & WATCH_READ) != 0;
+        writes = true; /* the read of a read-modify-write goes the way of writes */
+    }
     cpu->mmu.observer = observe_access;
     cpu->mmu.observer_opaque = cpu;
     if (cpu->mmu.observe_reads != reads || cpu->mmu.observe_writes != writes)
@@ -84,11 +88,12 @@ bool debug_check_execute(struct vcpu *cpu, uint64_t linear)
     return status ? cpu_raise_debug(cpu, status, false) : true;
 }
 
-/* [address, address+size) and the breakpoint share a byte. Linear addresses wrap at 4 GiB outside long mode. */
-static bool overlaps(const struct vcpu *cpu, const struct breakpoint *b, uint64_t address, unsigned size)
+/* [address, address+size) and [b_address, b_address+b_length) share a byte. Linear addresses wrap at 4 GiB outside long
+ * mode. */
+static bool overlaps(const struct vcpu *cpu, uint64_t b_address, unsigned b_length, uint64_t address, unsigned size)
 {
     uint64_t mask = cpu->mode & MODE_LONG ? UINT64_MAX : UINT32_MAX;
-    return ((address - b->address) & mask) < b->length || ((b->address - address) & mask) < size;
+    return ((address - b_address) & mask) < b_length || ((b_address - address) & mask) < size;
 }
 
 /* Notes every enabled breakpoint among KINDS that the access touches. */
@@ -98,7 +103,7 @@ static void collect(struct vcpu *cpu, unsigned kinds, uint64_t address, unsigned
     uint32_t status = 0;
 
     for (unsigned n = 0; n < 4; n++) {
-        if (get_breakpoint(cpu, n, &b) && (kinds >> b.kind & 1) && overlaps(cpu, &b, address, size))
+        if (get_breakpoint(cpu, n, &b) && (kinds >> b.kind & 1) && overlaps(cpu, b.address, b.length, address, size))
             status |= DR6_B(n);
     }
     if (status) {
@@ -107,8 +112,71 @@ static void collect(struct vcpu *cpu, unsigned kinds, uint64_t address, unsigned
     }
 }
 
+/* The first hit stays, but a write, which changes what the debugger shows, comes before reads. */
+static void check_watchpoints(struct vcpu *cpu, uint64_t linear, unsigned size, bool write)
+{
+    struct watchpoints *watchpoints = &cpu->watchpoints;
+
+    if (watchpoints->hit && (watchpoints->hit_write || !write))
+        return;
+    for (unsigned i = 0; i < watchpoints->count; i++) {
+        const struct watchpoint *w = &watchpoints->list[i];
+        bool inside;
+
+        if (!(w->kind & (write ? WATCH_WRITE : WATCH_READ)) || !overlaps(cpu, w->address, w->length, linear, size))
+            continue;
+        inside = overlaps(cpu, w->address, w->length, linear, 1);
+        watchpoints->hit = true;
+        watchpoints->hit_kind = w->kind;
+        watchpoints->hit_write = write;
+        watchpoints->hit_address = inside ? linear : w->address;
+        atomic_fetch_or(&cpu->attention, ATTENTION_EVENT);
+        return;
+    }
+}
+
+static bool same_watchpoint(const struct watchpoint *a, const struct watchpoint *b)
+{
+    return a->address == b->address && a->length == b->length && a->kind == b->kind;
+}
+
+bool debug_set_watchpoint(struct vcpu *cpu, const struct watchpoint *watchpoint, bool set)
+{
+    struct watchpoints *watchpoints = &cpu->watchpoints;
+    unsigned i = 0;
+
+    while (i < watchpoints->count && !same_watchpoint(&watchpoints->list[i], watchpoint))
+        i++;
+    if (set == (i < watchpoints->count))
+        return true;
+    if (set) {
+        if (i == WATCHPOINT_COUNT || !watchpoint->length || watchpoint->length > WATCHPOINT_MAX_LENGTH)
+            return false;
+        watchpoints->list[watchpoints->count++] = *watchpoint;
+    } else {
+        watchpoints->list[i] = watchpoints->list[--watchpoints->count];
+    }
+    debug_update(cpu);
+    atomic_fetch_or(&cpu->attention, ATTENTION_EVENT);
+    return true;
+}
+
+void debug_clear_watchpoints(struct vcpu *cpu)
+{
+    cpu->watchpoints.count = 0;
+    cpu->watchpoints.hit = false;
+    debug_update(cpu);
+}
+
+void debug_forget_watchpoint_hit(struct vcpu *cpu)
+{
+    cpu->watchpoints.hit = false;
+}
+
 void debug_check_data(struct vcpu *cpu, uint64_t linear, unsigned size, enum mmu_access access)
 {
+    if (unlikely(cpu->watchpoints.count) && access != MMU_EXECUTE)
+        check_watchpoints(cpu, linear, size, access == MMU_WRITE);
     if (access == MMU_WRITE)
         collect(cpu, 1u << BREAK_WRITE | 1u << BREAK_ACCESS, linear, size);
     else if (access == MMU_READ)

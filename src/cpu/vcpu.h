@@ -236,6 +236,26 @@ struct cpu_environment {
     void (*set_apic_base)(void *opaque, uint64_t value);
 };
 
+/* What a debugger outside the machine watches: data, at linear addresses (cpu/debug.h). */
+enum watch_kind { WATCH_WRITE = 1, WATCH_READ = 2, WATCH_ACCESS = WATCH_WRITE | WATCH_READ };
+#define WATCHPOINT_MAX_LENGTH 4096u
+#define WATCHPOINT_COUNT      32
+
+struct watchpoint {
+    uint64_t address;
+    uint32_t length; /* bytes, 1 to WATCHPOINT_MAX_LENGTH */
+    enum watch_kind kind;
+};
+
+struct watchpoints {
+    struct watchpoint list[WATCHPOINT_COUNT];
+    unsigned count;
+    bool hit;
+    enum watch_kind hit_kind; /* of the watchpoint */
+    bool hit_write;           /* the access was a write */
+    uint64_t hit_address;     /* first byte of the watchpoint that the access touched */
+};
+
 struct cpu_model;
 struct instruction_row;
 
@@ -287,6 +307,7 @@ struct vcpu {
     struct native_context native;
     void (*kick)(struct vcpu *cpu); /* wakes the vCPU thread out of HLT; any thread */
     void *kick_opaque;
+    struct watchpoints watchpoints; /* the debugger's: no part of the processor's state */
 };
 
 static_assert(offsetof(struct vcpu, state.gpr) == 0, "register operands are offsets into struct vcpu");

@@ -62,7 +62,7 @@ void interp_step(struct interp *interp);
 void interp_flush(struct interp *interp);
 
 /* Debugger breakpoints: interp_run() returns with *hit set before an instruction whose linear address has one
- * is executed. */
+ * is executed. For watchpoints, behind whose accesses it returns, see cpu/debug.h. */
 bool interp_set_breakpoint(struct interp *interp, uint64_t linear, bool set);
 bool interp_breakpoint_hit(struct interp *interp); /* reads and clears */
 

@@ -120,7 +120,7 @@ static bool must_single_step(const struct interp *interp)
     const struct vcpu *cpu = interp->cpu;
 
     return (cpu->state.system_flags & (FLAG_TF | FLAG_RF)) || cpu->state.interrupt_shadow ||
-           debug_breakpoints_armed(cpu) || interp->breakpoint_count || cpu->pending_debug;
+           debug_breakpoints_armed(cpu) || interp->breakpoint_count || cpu->watchpoints.count || cpu->pending_debug;
 }
 
 static void forget_uncached(struct interp *interp)
@@ -202,6 +202,8 @@ static bool attend(struct interp *interp)
     struct vcpu *cpu = interp->cpu;
     unsigned attention = atomic_load(&cpu->attention);
 
+    if (cpu->watchpoints.hit) /* the debugger looks before an interrupt is taken */
+        return false;
     if (attention & ATTENTION_FLUSH) {
         atomic_fetch_and(&cpu->attention, ~ATTENTION_FLUSH);
         mmu_apply_posted(&cpu->mmu);
@@ -234,7 +236,7 @@ static bool attend(struct interp *interp)
         if (!must_single_step(interp))
             atomic_fetch_and(&cpu->attention, ~ATTENTION_EVENT);
     }
-    return true;
+    return !cpu->watchpoints.hit; /* the stack of the interrupt delivered above */
 }
 
 static void run_one(struct interp *interp)

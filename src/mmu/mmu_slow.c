@@ -183,6 +183,8 @@ static uint8_t *beside_code_pointer(struct mmu *mmu, uint64_t linear, unsigned s
         return NULL;
     uint64_t first = (uint64_t)(p - mmu->memory->ram), last = first + size - 1;
     const uint64_t *lines = mmu->memory->code_lines;
+    if (!lines[first >> PAGE_SHIFT]) /* all code is gone: the gate forgets the page in time */
+        return NULL;
     if ((lines[first >> PAGE_SHIFT] >> (first >> CODE_LINE_SHIFT & 63) & 1) ||
         (lines[last >> PAGE_SHIFT] >> (last >> CODE_LINE_SHIFT & 63) & 1))
         return NULL;

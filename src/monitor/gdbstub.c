@@ -2,6 +2,7 @@
 #include "monitor/gdbstub.h"
 #include "monitor/gdbstub_internal.h"
 
+#include "cpu/debug.h"
 #include "monitor/monitor_internal.h"
 
 #include <ctype.h>
@@ -96,6 +97,8 @@ void gdb_remove_breakpoints(struct gdbstub *stub)
         for (unsigned v = 0; v < stub->vm->vcpu_count; v++)
             interp_set_breakpoint(stub->vm->vcpus[v]->interp, stub->breakpoints[i], false);
     stub->breakpoint_count = 0;
+    for (unsigned v = 0; v < stub->vm->vcpu_count; v++)
+        debug_clear_watchpoints(vm_cpu(stub->vm, v));
     vm_thaw(stub->vm);
 }
 
@@ -194,6 +197,10 @@ static void machine_event(void *opaque, enum vm_event what, enum vm_cause cause)
     if (what == VM_EVENT_STOP && stub->connected && stub->waiting) {
         stub->waiting = false;
         gdb_send_stop(stub);
+    }
+    if (what == VM_EVENT_RESUME) { /* told, or nobody wanted to know */
+        for (unsigned v = 0; v < stub->vm->vcpu_count; v++)
+            debug_forget_watchpoint_hit(vm_cpu(stub->vm, v));
     }
 }
 

@@ -1,5 +1,8 @@
 /* The remote stub for gdb: `target remote HOST:PORT`, i386, one thread a vCPU.
- * Addresses are linear; physical ones after `maintenance packet Qqemu.PhyMemMode:1`. */
+ * Addresses are linear; physical ones after `maintenance packet Qqemu.PhyMemMode:1`, in memory packets alone.
+ *
+ * Software and hardware breakpoints are the same. Watchpoints (write, read, access; 1 to 4096 bytes) see what the
+ * processor reads and writes, not what devices do; while there is one, code runs an instruction at a time. */
 #ifndef DRAGOMAN_MONITOR_GDBSTUB_H
 #define DRAGOMAN_MONITOR_GDBSTUB_H
 

@@ -1,4 +1,5 @@
 /* What gdb asks for, packet by packet. */
+#include "cpu/debug.h"
 #include "monitor/gdbstub_internal.h"
 
 #include <inttypes.h>
@@ -13,10 +14,36 @@ static struct vcpu *current(struct gdbstub *stub)
     return vm_cpu(stub->vm, 0);
 }
 
+/* The stop reply's name of a watchpoint; Z2 to Z4 are in this order. */
+static const struct {
+    enum watch_kind kind;
+    const char *name;
+} watch_packets[] = {{WATCH_WRITE, "watch"}, {WATCH_READ, "rwatch"}, {WATCH_ACCESS, "awatch"}};
+
+/* A watchpoint was hit: its stop is told whatever else stopped the machine at the same time, for it comes once. */
+static bool send_watch_stop(struct gdbstub *stub)
+{
+    for (unsigned v = 0; v < stub->vm->vcpu_count; v++) {
+        const struct watchpoints *watchpoints = &vm_cpu(stub->vm, v)->watchpoints;
+        for (unsigned i = 0; watchpoints->hit && i < sizeof watch_packets / sizeof watch_packets[0]; i++) {
+            char reply[64];
+            if (watch_packets[i].kind != watchpoints->hit_kind)
+                continue;
+            snprintf(reply, sizeof reply, "T%02x%s:%" PRIx64 ";thread:01;", SIGNAL_TRAP, watch_packets[i].name,
+                     watchpoints->hit_address);
+            gdb_send_string(stub, reply);
+            return true;
+        }
+    }
+    return false;
+}
+
 void gdb_send_stop(struct gdbstub *stub)
 {
     char reply[32];
     int signal = SIGNAL_TRAP;
+    if (stub->vm->state != VM_SHUTDOWN && send_watch_stop(stub))
+        return;
     if (stub->vm->state == VM_PAUSED)
         signal = SIGNAL_INT;
     else if (stub->vm->state == VM_SHUTDOWN)
@@ -271,12 +298,37 @@ static void clear_breakpoint(struct gdbstub *stub, uint32_t address)
     }
 }
 
+/* Z2 to Z4 and z2 to z4: the number is the kind, then come address and length, linear whatever memory packets mean. */
+static void cmd_watchpoint(struct gdbstub *stub, const char *packet)
+{
+    uint64_t address, length;
+    const char *text = packet + 3;
+    bool set = packet[0] == 'Z', ok = true;
+    if (!parse_range(&text, &address, &length) || address > UINT32_MAX || !length || length > WATCHPOINT_MAX_LENGTH) {
+        send_error(stub, 0x22);
+        return;
+    }
+    struct watchpoint watchpoint = {address, (uint32_t)length, watch_packets[packet[1] - '2'].kind};
+    vm_freeze(stub->vm);
+    for (unsigned v = 0; v < stub->vm->vcpu_count; v++)
+        ok &= debug_set_watchpoint(vm_cpu(stub->vm, v), &watchpoint, set);
+    vm_thaw(stub->vm);
+    if (ok)
+        gdb_send_string(stub, "OK");
+    else
+        send_error(stub, 0x0c);
+}
+
 static void cmd_breakpoint(struct gdbstub *stub, const char *packet)
 {
     uint64_t address, kind;
     const char *text = packet + 3;
-    if ((packet[1] != '0' && packet[1] != '1') || packet[2] != ',') {
-        gdb_send_string(stub, ""); /* no watchpoints: gdb then steps */
+    if (packet[1] < '0' || packet[1] > '4' || packet[2] != ',') {
+        gdb_send_string(stub, "");
+        return;
+    }
+    if (packet[1] >= '2') {
+        cmd_watchpoint(stub, packet);
         return;
     }
     if (!parse_range(&text, &address, &kind)) {

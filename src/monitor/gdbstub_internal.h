@@ -35,7 +35,7 @@ struct gdbstub {
 void gdb_send(struct gdbstub *stub, const char *data, size_t length);
 void gdb_send_string(struct gdbstub *stub, const char *text);
 void gdb_send_hex(struct gdbstub *stub, const void *data, size_t length);
-void gdb_remove_breakpoints(struct gdbstub *stub);
+void gdb_remove_breakpoints(struct gdbstub *stub); /* and watchpoints */
 /* Two hex digits a byte; returns how many bytes were converted before the first non-digit. */
 size_t gdb_unhex(const char *hex, void *to, size_t size);
 

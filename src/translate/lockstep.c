@@ -17,6 +17,8 @@
 #define ALWAYS_CHECKED 200
 #define SAMPLE 31
 
+#define MXCSR_FLAGS 0x3fu /* Intel SDM vol. 1, 10.2.3 */
+
 struct lockstep {
     struct access_log log;
     uint64_t blocks;
@@ -270,6 +272,9 @@ bool lockstep_enter(struct translator *t)
         interp_run_instructions(t->interp, ran);
         if (block->uses_fpu)
             cpu_fpu_spill(cpu);
+        if (interp_step_is_requested(t->interp) && !(cpu->state.mxcsr & ~reached.mxcsr & MXCSR_FLAGS))
+            /* The host's fault has set flags that are those of the instruction to come. */
+            reached.mxcsr = (reached.mxcsr & ~MXCSR_FLAGS) | (cpu->state.mxcsr & MXCSR_FLAGS);
         compare_registers(l, &cpu->state, &reached);
         cpu_fpu_load(cpu);
         leave_lockstep(cpu);

@@ -247,7 +247,7 @@ static void run_guest(struct vm_vcpu *v)
         request_debug_stop(vm);
     } else {
         interp_run(v->interp);
-        if (interp_breakpoint_hit(v->interp))
+        if (interp_breakpoint_hit(v->interp) || cpu->watchpoints.hit)
             request_debug_stop(vm);
     }
     atomic_fetch_and(&cpu->attention, ~(unsigned)ATTENTION_RESET);

@@ -204,12 +204,109 @@ static void test_io(void **state)
     fixture_destroy(f);
 }
 
+static void set_watchpoint(struct fixture *f, uint64_t address, unsigned length, enum watch_kind kind)
+{
+    struct watchpoint w = {address, length, kind};
+
+    atomic_store(&f->cpu->attention, 0);
+    assert_true(debug_set_watchpoint(f->cpu, &w, true));
+    assert_true(atomic_load(&f->cpu->attention) & ATTENTION_EVENT);
+}
+
+/* Address of the hit, or 1 for none; none shall be seen by the guest. */
+static uint64_t watch(struct fixture *f, uint32_t address, unsigned size, bool write)
+{
+    debug_forget_watchpoint_hit(f->cpu);
+    assert_int_equal(touch(f, address, size, write), 0);
+    return f->cpu->watchpoints.hit ? f->cpu->watchpoints.hit_address : 1;
+}
+
+static void test_watchpoints(void **state)
+{
+    struct fixture *f = fixture_create("pentium4");
+    struct vcpu *cpu = f->cpu;
+    struct watchpoint w = {0x3006, 3, WATCH_WRITE};
+
+    fixture_enter_protected(f, 0);
+    touch(f, 0x3000, 4, true); /* fills the TLB */
+    touch(f, 0x3000, 4, false);
+    set_watchpoint(f, 0x3006, 3, WATCH_WRITE); /* 3006..3008 */
+    assert_false(cpu->mmu.observe_reads);
+    assert_false(debug_breakpoints_armed(cpu)); /* not the guest's */
+    assert_int_equal(watch(f, 0x3004, 2, true), 1);
+    assert_int_equal(watch(f, 0x3004, 4, true), 0x3006);
+    assert_int_equal(watch(f, 0x3007, 1, true), 0x3007);
+    assert_int_equal(watch(f, 0x3008, 4, true), 0x3008);
+    assert_int_equal(watch(f, 0x3009, 4, true), 1);
+    assert_int_equal(watch(f, 0x3006, 1, false), 1);
+    set_watchpoint(f, 0x3ffe, 4, WATCH_READ); /* over the page's end */
+    assert_int_equal(watch(f, 0x4000, 4, false), 0x4000);
+    assert_int_equal(cpu->watchpoints.hit_kind, WATCH_READ);
+    assert_int_equal(watch(f, 0x3ffc, 8, false), 0x3ffe);
+    assert_int_equal(watch(f, 0x4000, 4, true), 1);
+    assert_true(mmu_read_for_write_slow(&cpu->mmu, 0x4000, 4).ok); /* the read of a read-modify-write */
+    assert_true(cpu->watchpoints.hit);
+    /* The first hit stays, but for a write behind reads. */
+    touch(f, 0x3fff, 1, false);
+    assert_int_equal(cpu->watchpoints.hit_address, 0x4000);
+    touch(f, 0x3007, 1, true);
+    assert_int_equal(cpu->watchpoints.hit_address, 0x3007);
+    assert_int_equal(cpu->watchpoints.hit_kind, WATCH_WRITE);
+    touch(f, 0x3006, 1, true);
+    assert_int_equal(cpu->watchpoints.hit_address, 0x3007);
+    /* They outlive a reset, and go one by one. */
+    cpu_reset(cpu);
+    assert_true(cpu->mmu.observe_reads && cpu->mmu.observe_writes);
+    assert_true(debug_set_watchpoint(cpu, &w, false));
+    assert_int_equal(cpu->watchpoints.count, 1);
+    w = (struct watchpoint){0x3ffe, 4, WATCH_WRITE}; /* no such */
+    assert_true(debug_set_watchpoint(cpu, &w, false));
+    assert_int_equal(cpu->watchpoints.count, 1);
+    debug_clear_watchpoints(cpu);
+    assert_false(cpu->watchpoints.hit);
+    assert_false(cpu->mmu.observe_reads || cpu->mmu.observe_writes);
+    w.length = 0;
+    assert_false(debug_set_watchpoint(cpu, &w, true));
+    w.length = WATCHPOINT_MAX_LENGTH + 1;
+    assert_false(debug_set_watchpoint(cpu, &w, true));
+    fixture_destroy(f);
+}
+
+/* At the same place as the guest's own breakpoint: both are told. */
+static void test_watchpoint_beside_breakpoint(void **state)
+{
+    struct fixture *f = fixture_create("pentium4");
+    struct vcpu *cpu = f->cpu;
+
+    fixture_enter_protected(f, 0);
+    assert_true(write_dr(f, 0, 0x3004));
+    assert_true(write_dr(f, 7, dr7_of(0, 3, 3)));
+    set_watchpoint(f, 0x3004, 4, WATCH_WRITE);
+    assert_int_equal(touch(f, 0x3004, 4, true), 1);
+    assert_true(cpu->watchpoints.hit);
+    debug_clear_watchpoints(cpu); /* the guest's stays */
+    assert_true(cpu->mmu.observe_reads && cpu->mmu.observe_writes);
+    assert_int_equal(touch(f, 0x3004, 4, false), 1);
+    /* Addresses wrap. */
+    set_watchpoint(f, 0xfffffffe, 4, WATCH_ACCESS);
+    debug_check_data(cpu, 1, 1, MMU_READ);
+    assert_int_equal(cpu->watchpoints.hit_address, 1);
+    debug_check_data(cpu, 0xfffffffc, 4, MMU_WRITE);
+    assert_int_equal(cpu->watchpoints.hit_address, 0xfffffffe);
+    debug_forget_watchpoint_hit(cpu);
+    debug_check_data(cpu, 0xfffffffe, 1, MMU_EXECUTE);
+    debug_check_data(cpu, 2, 1, MMU_READ);
+    assert_false(cpu->watchpoints.hit);
+    fixture_destroy(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_fixed_bits), cmocka_unit_test(test_aliases), cmocka_unit_test(test_protection),
         cmocka_unit_test(test_execute),    cmocka_unit_test(test_data),    cmocka_unit_test(test_wrap),
-        cmocka_unit_test(test_io),
+        cmocka_unit_test(test_io),         cmocka_unit_test(test_watchpoints),
+        cmocka_unit_test(test_watchpoint_beside_breakpoint),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -112,7 +112,7 @@ static const char *ask(struct fixture *f, const char *content)
     return reply;
 }
 
-static int set_up(void **state)
+static int set_up_with(void **state, enum vm_engine engine, const uint8_t *code, size_t length)
 {
     struct fixture *f = calloc(1, sizeof *f);
     struct error err;
@@ -123,7 +123,10 @@ static int set_up(void **state)
         return -1;
     rom_guest_init(&f->guest);
     f->guest.options.start_stopped = true;
-    if (!rom_guest_create(&f->guest, guest_counts, sizeof guest_counts, &err))
+    f->guest.options.engine = engine;
+    f->guest.options.translate.cache_bytes = 1 << 20;
+    f->guest.options.translate.threshold = engine == VM_ENGINE_AUTO ? 24 : 0;
+    if (!rom_guest_create(&f->guest, code, length, &err))
         fail_msg("%s", err.message);
     f->host.loop = f->guest.loop;
     f->monitors = monitors_create(f->guest.vm, &f->host, &err);
@@ -140,6 +143,35 @@ static int set_up(void **state)
     snprintf(address.sun_path, sizeof address.sun_path, "%s/g", f->directory);
     f->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
     return connect(f->fd, (struct sockaddr *)&address, sizeof address);
+}
+
+static int set_up(void **state)
+{
+    return set_up_with(state, VM_ENGINE_INTERP, guest_counts, sizeof guest_counts);
+}
+
+static int set_up_tier1(void **state)
+{
+    return set_up_with(state, VM_ENGINE_TIER1, guest_counts, sizeof guest_counts);
+}
+
+static int set_up_auto(void **state)
+{
+    return set_up_with(state, VM_ENGINE_AUTO, guest_counts, sizeof guest_counts);
+}
+
+/* es = 0; di = 500h; cx = 4; rep stosw; jmp $ */
+static const uint8_t guest_fills[] = {0x31, 0xc0, 0x8e, 0xc0, 0xbf, 0x00, 0x05, 0xb9, 0x04, 0x00, 0xf3, 0xab, 0xeb, 0xfe};
+#define GUEST_FILLS_REP 10
+
+static int set_up_fills(void **state)
+{
+    return set_up_with(state, VM_ENGINE_AUTO, guest_fills, sizeof guest_fills);
+}
+
+static int set_up_nmi(void **state)
+{
+    return set_up_with(state, VM_ENGINE_AUTO, guest_awaits_nmi, sizeof guest_awaits_nmi);
 }
 
 static int tear_down(void **state)
@@ -168,7 +200,7 @@ static void test_greeting(void **state)
     assert_string_equal(ask(f, "qsThreadInfo"), "l");
     assert_string_equal(ask(f, "vMustReplyEmpty"), "");
     assert_string_equal(ask(f, "vCont?"), "vCont;c;C;s;S");
-    assert_string_equal(ask(f, "Z2,1000,4"), ""); /* no watchpoints */
+    assert_string_equal(ask(f, "Z5,1000,4"), "");
     assert_string_equal(ask(f, "!"), "");
     assert_string_equal(ask(f, "QStartNoAckMode"), "OK");
     send_packet(f, "?", 1);
@@ -290,6 +322,175 @@ static void test_stepping_and_breakpoints(void **state)
     assert_string_equal(next(f), "T02thread:01;");
 }
 
+static void stop_by_interrupt(struct fixture *f)
+{
+    send_bytes(f, "\x03", 1);
+    assert_string_equal(next(f), "T02thread:01;");
+    send_bytes(f, "+", 1);
+}
+
+static void test_watchpoints(void **state)
+{
+    struct fixture *f = *state;
+    struct vcpu *cpu = vm_cpu(f->guest.vm, 0);
+    for (int i = 0; i < 10; i++)
+        pump(f);
+    /* The instruction before the loop: once. */
+    assert_string_equal(ask(f, "Z2,601,1"), "OK");
+    assert_string_equal(ask(f, "c"), "T05watch:601;thread:01;");
+    assert_int_equal(cpu->state.rip, 8);
+    send_packet(f, "c", 1); /* let the loop become hot, and translated */
+    expect_byte(f, '+');
+    for (int i = 0; i < 30; i++)
+        pump(f);
+    assert_int_equal(f->used, 0);
+    stop_by_interrupt(f);
+    assert_string_equal(ask(f, "z2,601,1"), "OK");
+    send_packet(f, "c", 1);
+    expect_byte(f, '+');
+    for (int i = 0; i < 30; i++)
+        pump(f);
+    stop_by_interrupt(f);
+    if (f->guest.options.engine != VM_ENGINE_INTERP)
+        assert_true(f->guest.vm->stats.native_entries > 0);
+
+    assert_string_equal(ask(f, "Z2,500,4"), "OK");
+    assert_string_equal(ask(f, "Z2,500,4"), "OK"); /* gdb may repeat itself */
+    assert_int_equal(cpu->watchpoints.count, 1);
+    assert_string_equal(ask(f, "c"), "T05watch:500;thread:01;");
+    assert_int_equal(cpu->state.rip, 13); /* behind it */
+    char before[16], after[16];
+    memory_read_bytes(f->guest.vm->memory, GUEST_COUNTER, before, 4);
+    assert_string_equal(ask(f, "vCont;c:1"), "T05watch:500;thread:01;");
+    assert_int_equal(cpu->state.rip, 13);
+    memory_read_bytes(f->guest.vm->memory, GUEST_COUNTER, after, 4);
+    uint32_t first, second;
+    memcpy(&first, before, 4);
+    memcpy(&second, after, 4);
+    assert_int_equal(second, first + 1);
+    /* Single steps see it as well, and only where it is. */
+    assert_string_equal(ask(f, "s"), "T05thread:01;");
+    assert_int_equal(cpu->state.rip, 8);
+    assert_string_equal(ask(f, "s"), "T05watch:500;thread:01;");
+    assert_int_equal(cpu->state.rip, 13);
+    assert_string_equal(ask(f, "s"), "T05thread:01;");
+    assert_string_equal(ask(f, "z2,500,4"), "OK");
+    assert_string_equal(ask(f, "z2,500,4"), "OK");
+
+    static const struct {
+        const char *set, *stop, *clear;
+    } kinds[] = {
+        {"Z3,500,4", "T05rwatch:500;thread:01;", "z3,500,4"},   {"Z4,500,4", "T05awatch:500;thread:01;", "z4,500,4"},
+        {"Z2,502,1", "T05watch:502;thread:01;", "z2,502,1"},    {"Z2,503,20", "T05watch:503;thread:01;", "z2,503,20"},
+        {"Z4,0,1000", "T05awatch:500;thread:01;", "z4,0,1000"}, {"Z3,4f0,11", "T05rwatch:500;thread:01;", "z3,4f0,11"},
+    };
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        assert_string_equal(ask(f, kinds[i].set), "OK");
+        assert_string_equal(ask(f, "c"), kinds[i].stop);
+        assert_int_equal(cpu->state.rip, 13);
+        assert_string_equal(ask(f, kinds[i].clear), "OK");
+    }
+    /* The guest's own debug registers know nothing of it. */
+    assert_int_equal(cpu->state.dr[6], 0xffff0ff0);
+    assert_int_equal(cpu->state.dr[7], 0x400);
+    assert_int_equal(f->guest.vm->stats.exceptions, 0);
+    /* Beside it is not in it. */
+    assert_string_equal(ask(f, "Z4,4fc,4"), "OK");
+    assert_string_equal(ask(f, "Z4,504,4"), "OK");
+    send_packet(f, "c", 1);
+    expect_byte(f, '+');
+    for (int i = 0; i < 30; i++)
+        pump(f);
+    assert_int_equal(f->used, 0);
+    stop_by_interrupt(f);
+    assert_string_equal(ask(f, "z4,4fc,4"), "OK");
+    assert_string_equal(ask(f, "z4,504,4"), "OK");
+    assert_false(cpu->mmu.observe_reads || cpu->mmu.observe_writes);
+}
+
+static void test_watchpoints_and_breakpoints(void **state)
+{
+    struct fixture *f = *state;
+    struct vcpu *cpu = vm_cpu(f->guest.vm, 0);
+    assert_string_equal(ask(f, "Z2,500,4"), "OK");
+    assert_string_equal(ask(f, "Z0,f000d,1"), "OK");
+    for (int round = 0; round < 3; round++) {
+        assert_string_equal(ask(f, "c"), "T05watch:500;thread:01;");
+        assert_int_equal(cpu->state.rip, 13);
+        assert_string_equal(ask(f, "c"), "T05thread:01;");
+        assert_int_equal(cpu->state.rip, 13);
+    }
+    assert_string_equal(ask(f, "D"), "OK");
+    for (int i = 0; i < 20; i++)
+        pump(f);
+    assert_int_equal(f->guest.vm->state, VM_RUNNING);
+    assert_int_equal(cpu->watchpoints.count, 0);
+}
+
+/* Those that cannot be, and as many as there may be. */
+static void test_watchpoint_limits(void **state)
+{
+    struct fixture *f = *state;
+    char packet[32];
+    assert_string_equal(ask(f, "Z2,500,0"), "E22");
+    assert_string_equal(ask(f, "Z2,500,1001"), "E22");
+    assert_string_equal(ask(f, "Z2,100000000,4"), "E22");
+    assert_string_equal(ask(f, "Z2,500"), "E22");
+    assert_string_equal(ask(f, "Z2"), "");
+    for (unsigned i = 0; i < WATCHPOINT_COUNT; i++) {
+        snprintf(packet, sizeof packet, "Z2,%x,4", 0x8000 + 4 * i);
+        assert_string_equal(ask(f, packet), "OK");
+    }
+    assert_string_equal(ask(f, "Z2,9000,4"), "E0c");
+    assert_string_equal(ask(f, "Z2,8000,4"), "OK");
+    assert_string_equal(ask(f, "z2,8000,4"), "OK");
+    assert_string_equal(ask(f, "Z2,500,4"), "OK");
+    assert_string_equal(ask(f, "c"), "T05watch:500;thread:01;");
+}
+
+/* The monitor let the machine run: nobody hears of the hit, and the next `cont` goes on. */
+static void test_watchpoint_nobody_waits_for(void **state)
+{
+    struct fixture *f = *state;
+    assert_string_equal(ask(f, "Z2,600,2"), "OK");
+    for (int round = 0; round < 2; round++) {
+        assert_string_equal(ask(f, "qRcmd,636f6e74"), "OK"); /* cont */
+        send_bytes(f, "+", 1);
+        for (int i = 0; i < 30; i++)
+            pump(f);
+        assert_int_equal(f->used, 0);
+        assert_int_equal(f->guest.vm->state, round ? VM_RUNNING : VM_DEBUG);
+    }
+}
+
+static void test_watchpoint_in_repetition(void **state)
+{
+    struct fixture *f = *state;
+    struct vcpu *cpu = vm_cpu(f->guest.vm, 0);
+    assert_string_equal(ask(f, "Z2,504,2"), "OK");
+    assert_string_equal(ask(f, "c"), "T05watch:504;thread:01;");
+    assert_int_equal(cpu->state.rip, GUEST_FILLS_REP); /* behind the iteration */
+    assert_int_equal(cpu->state.gpr[GPR_CX], 1);
+    assert_string_equal(ask(f, "s"), "T05thread:01;");
+    assert_int_equal(cpu->state.gpr[GPR_CX], 0);
+}
+
+/* The stack of an interrupt that ends HLT: the machine stops before the handler's first instruction. */
+static void test_watchpoint_on_interrupt_stack(void **state)
+{
+    struct fixture *f = *state;
+    struct vcpu *cpu = vm_cpu(f->guest.vm, 0);
+    assert_string_equal(ask(f, "Z2,6ffa,2"), "OK");
+    send_packet(f, "c", 1);
+    expect_byte(f, '+');
+    for (int i = 0; i < 30; i++)
+        pump(f);
+    assert_int_equal(f->used, 0);
+    vm_inject_nmi(f->guest.vm);
+    assert_string_equal(next(f), "T05watch:6ffa;thread:01;");
+    assert_int_equal(cpu->state.rip, 0x19);
+}
+
 static void test_step_with_address(void **state)
 {
     struct fixture *f = *state;
@@ -395,13 +596,23 @@ static void test_garbage(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST_WITH(name, set_up) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name)              TEST_WITH(name, set_up)
     const struct CMUnitTest tests[] = {
         TEST(test_greeting),
         TEST(test_target_description),
         TEST(test_registers),
         TEST(test_memory),
         TEST(test_stepping_and_breakpoints),
+        TEST(test_watchpoints),
+        TEST_WITH(test_watchpoints, set_up_tier1),
+        TEST_WITH(test_watchpoints, set_up_auto),
+        TEST(test_watchpoints_and_breakpoints),
+        TEST_WITH(test_watchpoints_and_breakpoints, set_up_auto),
+        TEST(test_watchpoint_limits),
+        TEST(test_watchpoint_nobody_waits_for),
+        TEST_WITH(test_watchpoint_in_repetition, set_up_fills),
+        TEST_WITH(test_watchpoint_on_interrupt_stack, set_up_nmi),
         TEST(test_step_with_address),
         TEST(test_framing),
         TEST(test_monitor_commands),
