@@ -199,6 +199,19 @@ static unsigned instructions_run(const struct translation *block, const struct c
     return block->insn_count;
 }
 
+/* A host fault has left in STATE what belongs to the instruction to come, which the interpreter will do: flags in MXCSR,
+ * and, if it uses both units, the x87 registers made MMX registers. */
+static void forgive_fault(struct cpu_state *state, const struct cpu_state *expected)
+{
+    if (!(expected->mxcsr & ~state->mxcsr & MXCSR_FLAGS))
+        state->mxcsr = (state->mxcsr & ~MXCSR_FLAGS) | (expected->mxcsr & MXCSR_FLAGS);
+    if (!(state->x87.fsw & X87_TOP) && state->x87.ftw == 0xff) {
+        state->x87.fsw = expected->x87.fsw;
+        state->x87.ftw = expected->x87.ftw;
+        memcpy(state->x87.st, expected->x87.st, sizeof state->x87.st);
+    }
+}
+
 bool lockstep_enter(struct translator *t)
 {
     struct lockstep *l = t->lockstep;
@@ -272,9 +285,8 @@ bool lockstep_enter(struct translator *t)
         interp_run_instructions(t->interp, ran);
         if (block->uses_fpu)
             cpu_fpu_spill(cpu);
-        if (interp_step_is_requested(t->interp) && !(cpu->state.mxcsr & ~reached.mxcsr & MXCSR_FLAGS))
-            /* The host's fault has set flags that are those of the instruction to come. */
-            reached.mxcsr = (reached.mxcsr & ~MXCSR_FLAGS) | (cpu->state.mxcsr & MXCSR_FLAGS);
+        if (interp_step_is_requested(t->interp))
+            forgive_fault(&reached, &cpu->state);
         compare_registers(l, &cpu->state, &reached);
         cpu_fpu_load(cpu);
         leave_lockstep(cpu);

@@ -75,6 +75,12 @@ static void set_ferr(void *opaque, bool level)
         cpu_post_attention(((struct bare_machine *)opaque)->cpu, ATTENTION_STOP);
 }
 
+static void on_disagreement(void *opaque, const char *report)
+{
+    print_message("%s\n", report);
+    ((struct fpu_pair *)opaque)->disagreed = true;
+}
+
 struct fpu_pair *fpu_pair_create(const struct fpu_pair_options *options)
 {
     struct translate_options translate = TRANSLATE_OPTIONS_DEFAULT;
@@ -85,6 +91,9 @@ struct fpu_pair *fpu_pair_create(const struct fpu_pair_options *options)
     translate.cache_size = 8u << 20;
     translate.disabled_passes = options->disabled_passes;
     translate.baseline = options->baseline;
+    translate.lockstep = options->lockstep;
+    translate.on_disagreement = on_disagreement;
+    translate.opaque = pair;
     if (options->block_limit)
         translate.block_limit = options->block_limit;
     pair->counted = options->counted;
@@ -232,7 +241,9 @@ bool fpu_pair_run(struct fpu_pair *pair, const struct fpu_pair_state *start, con
         assert_false(m->triple_fault);
     }
     pair->differs = !same_memory(pair);
-    return same_results(pair);
+    bool same = same_results(pair) && !pair->disagreed;
+    pair->disagreed = false;
+    return same;
 }
 
 int fpu_pair_vector(const struct fpu_pair *pair)

@@ -32,6 +32,7 @@ struct fpu_pair_options {
     unsigned block_limit; /* 0: the default */
     uint32_t disabled_passes;
     bool counted, baseline;
+    bool lockstep; /* the translator's machine compares the two engines by itself, too */
 };
 
 /* What a run begins with. The x87 pointers are 0. */
@@ -54,7 +55,8 @@ struct fpu_pair {
     struct bare_machine *m[2]; /* interpreter, translator */
     struct translator *translator;
     bool counted;
-    bool differs; /* what the last run left in memory */
+    bool disagreed; /* lockstep */
+    bool differs;   /* what the last run left in memory */
 };
 
 struct fpu_pair *fpu_pair_create(const struct fpu_pair_options *options);

@@ -406,6 +406,8 @@ static void run_rounds(const struct fpu_pair_options *options, unsigned rounds)
         make_program(f, &p);
         for (unsigned again = 0; again < 3; again++) {
             random_start(&start);
+            if (options->lockstep && start.cr0_clear) /* FERR# and IGNNE# are not undone */
+                start.cr0_clear = start.ignne = start.ferr = 0;
             if (!agrees(f, &p, &start))
                 show(f, &p, &start, round);
             f->runs++;
@@ -446,6 +448,11 @@ static void test_baseline(void **state)
     run_rounds(&(struct fpu_pair_options){.model = "pentium4", .baseline = true}, 4000);
 }
 
+static void test_lockstep(void **state)
+{
+    run_rounds(&(struct fpu_pair_options){.model = "pentium4", .lockstep = true}, 3000);
+}
+
 static void test_older_models(void **state)
 {
     run_rounds(&(struct fpu_pair_options){.model = "pentium3"}, 3000);
@@ -456,7 +463,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_as_usual),     cmocka_unit_test(test_counted),  cmocka_unit_test(test_without_passes),
-        cmocka_unit_test(test_short_blocks), cmocka_unit_test(test_baseline), cmocka_unit_test(test_older_models),
+        cmocka_unit_test(test_short_blocks), cmocka_unit_test(test_baseline), cmocka_unit_test(test_lockstep),
+        cmocka_unit_test(test_older_models),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
