@@ -34,7 +34,7 @@ static bool may_join(const struct ir_block *block, unsigned index)
 }
 
 /* What OP adds to register NUMBER: true if it is a constant (0 if it leaves it alone). */
-static bool constant_step(const struct ir_op *op, unsigned number, int32_t *step)
+static bool constant_step(const struct ir_op *op, unsigned number, int64_t *step)
 {
     *step = 0;
     if (!ir_writes_guest(op, number))
@@ -48,7 +48,7 @@ static bool constant_step(const struct ir_op *op, unsigned number, int32_t *step
                op->address.index.kind == IR_VALUE_NONE;
     case IR_ADD:
     case IR_SUB:
-        *step = op->opcode == IR_ADD ? op->a.value : -op->a.value;
+        *step = op->opcode == IR_ADD ? op->a.value : -(int64_t)op->a.value;
         return op->a.kind == IR_VALUE_CONST && op->a.value > -MAX_RANGE && op->a.value < MAX_RANGE;
     default:
         return false;
@@ -73,21 +73,21 @@ static unsigned find_group(struct generator *g, unsigned first, struct probe_gro
 {
     const struct ir_block *block = g->block;
     unsigned number = block->ops[first].address.base.number, members = 0;
-    int32_t moved = 0, low = 0, high = 0;
+    int64_t moved = 0, low = 0, high = 0; /* displacements may be anything: no sum may wrap */
 
     memset(group, 0, sizeof *group);
     group->first = (uint16_t)first;
     for (unsigned i = first; i < block->op_count; i++) {
         const struct ir_op *op = &block->ops[i];
         uint16_t effects = ir_op_table[op->opcode].effects;
-        int32_t step;
+        int64_t step;
 
         if (op->opcode == IR_PROBE) {
             if (!may_join(block, i) || op->address.base.number != number)
                 break;
-            int32_t offset = moved + op->address.displacement;
-            int32_t new_low = !members || offset < low ? offset : low;
-            int32_t new_high = !members || offset + op->size > high ? offset + op->size : high;
+            int64_t offset = moved + op->address.displacement;
+            int64_t new_low = !members || offset < low ? offset : low;
+            int64_t new_high = !members || offset + op->size > high ? offset + op->size : high;
 
             if (new_high - new_low > MAX_RANGE)
                 break;
@@ -106,7 +106,7 @@ static unsigned find_group(struct generator *g, unsigned first, struct probe_gro
         if (moved < -4 * MAX_RANGE || moved > 4 * MAX_RANGE)
             break;
     }
-    group->low = low;
+    group->low = (int32_t)low; /* addresses are modulo 2^32 */
     group->range = (uint16_t)(high - low);
     return members;
 }
@@ -127,7 +127,7 @@ void find_groups(struct generator *g)
         g->group_count++;
         for (unsigned k = i; k <= group->last; k++) {
             if (block->ops[k].opcode == IR_PROBE)
-                g->offset_in_group[k] = (int16_t)(g->offset_in_group[k] - group->low);
+                g->offset_in_group[k] = (int16_t)(g->offset_in_group[k] - (int16_t)group->low);
             g->group_of[k] = (uint8_t)g->group_count;
         }
         i = group->last;

@@ -243,10 +243,10 @@ const struct op *interp_follow_slow(struct vcpu *cpu, struct link *link)
     struct interp *interp = interp_of(cpu);
 
     cpu->state.rip = link->eip;
-    if (interp->native && interp->native->has(interp->native->opaque))
-        return NULL;
     if (cpu->budget <= 0 || atomic_load_explicit(&cpu->attention, memory_order_relaxed) || interp->flush_posted ||
         interp->uncached)
+        return NULL;
+    if (interp->native && interp->native->has(interp->native->opaque))
         return NULL;
     if (link->target) /* mapped elsewhere by now; the link may be right again later */
         return interp_enter_cached(cpu);

@@ -2,8 +2,8 @@
  *
  * The linear address that the earlier one found is kept and used again if segment and offset are the same, the checks
  * of the later one are not stronger, and the temp can be kept: never more than two live at once, and it alone where an
- * op may want a scratch register (those that read flags, probes with two registers, FPU ops and their probes).  Segment registers change only in
- * calls, which end the search. */
+ * op may want a scratch register (those that read flags, probes with two registers, FPU ops and their probes). Segment
+ * registers change only in calls, which end the search. */
 #include "ir/passes.h"
 
 #include <string.h>

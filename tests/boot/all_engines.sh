@@ -1,5 +1,7 @@
 #!/bin/bash
-# Boots every system there is in every engine: what ./test does in one engine or two. Takes about an hour.
+# Boots every system there is in every engine: what ./test does in one engine or two. Takes about an hour on a machine
+# that has little else to do: guests live in real time, and in lockstep on a busy host their timer ticks leave them no
+# time for anything else.
 #
 #   tests/boot/all_engines.sh [-b BUILD] [-o OPTIONS] [ENGINE...]
 #
@@ -35,6 +37,7 @@ guests=${DRAGOMAN_GUESTS:-$source/../shared/guests}
 
 # script and arguments
 tests=("test_teaching.py $build/dragoman $build/guests/teaching.elf"
+    "test_gdb.py $build/dragoman $build/guests/teaching.elf"
     "test_firmware.py $build/dragoman"
     "boot_guests.py $build/dragoman $guests"
     "test_packages.py $build/dragoman"

@@ -124,8 +124,7 @@ static int set_up_with(void **state, enum vm_engine engine, const uint8_t *code,
     rom_guest_init(&f->guest);
     f->guest.options.start_stopped = true;
     f->guest.options.engine = engine;
-    f->guest.options.translate.cache_bytes = 1 << 20;
-    f->guest.options.translate.threshold = engine == VM_ENGINE_AUTO ? 24 : 0;
+    f->guest.options.translate = (struct translate_options)TRANSLATE_OPTIONS_DEFAULT;
     if (!rom_guest_create(&f->guest, code, length, &err))
         fail_msg("%s", err.message);
     f->host.loop = f->guest.loop;
@@ -161,7 +160,8 @@ static int set_up_auto(void **state)
 }
 
 /* es = 0; di = 500h; cx = 4; rep stosw; jmp $ */
-static const uint8_t guest_fills[] = {0x31, 0xc0, 0x8e, 0xc0, 0xbf, 0x00, 0x05, 0xb9, 0x04, 0x00, 0xf3, 0xab, 0xeb, 0xfe};
+static const uint8_t guest_fills[] = {0x31, 0xc0, 0x8e, 0xc0, 0xbf, 0x00, 0x05,
+                                      0xb9, 0x04, 0x00, 0xf3, 0xab, 0xeb, 0xfe};
 #define GUEST_FILLS_REP 10
 
 static int set_up_fills(void **state)
@@ -172,6 +172,16 @@ static int set_up_fills(void **state)
 static int set_up_nmi(void **state)
 {
     return set_up_with(state, VM_ENGINE_AUTO, guest_awaits_nmi, sizeof guest_awaits_nmi);
+}
+
+/* cli; ds = 0; vector 2 at 0:8 = F000:001b; sp = 7000h; ss = 0; mov [500h],ax; jmp $; 1b: nop; jmp $ */
+static const uint8_t guest_shadows_nmi[] = {0xfa, 0x31, 0xc0, 0x8e, 0xd8, 0xc7, 0x06, 0x08, 0x00, 0x1b,
+                                            0x00, 0xc7, 0x06, 0x0a, 0x00, 0x00, 0xf0, 0xbc, 0x00, 0x70,
+                                            0x8e, 0xd0, 0xa3, 0x00, 0x05, 0xeb, 0xfe, 0x90, 0xeb, 0xfe};
+
+static int set_up_shadow(void **state)
+{
+    return set_up_with(state, VM_ENGINE_AUTO, guest_shadows_nmi, sizeof guest_shadows_nmi);
 }
 
 static int tear_down(void **state)
@@ -491,6 +501,25 @@ static void test_watchpoint_on_interrupt_stack(void **state)
     assert_int_equal(cpu->state.rip, 0x19);
 }
 
+/* The same where the processor runs; and an interrupt that waits for the end of the instruction with the hit comes
+ * after the stop. */
+static void test_watchpoint_before_interrupt(void **state)
+{
+    struct fixture *f = *state;
+    struct vcpu *cpu = vm_cpu(f->guest.vm, 0);
+    assert_string_equal(ask(f, "Z0,f0016,1"), "OK");
+    assert_string_equal(ask(f, "Z2,500,2"), "OK");
+    assert_string_equal(ask(f, "Z2,6ffa,2"), "OK");
+    assert_string_equal(ask(f, "c"), "T05thread:01;");
+    assert_int_equal(cpu->state.interrupt_shadow, INHIBIT_MOV_SS);
+    vm_inject_nmi(f->guest.vm);
+    assert_string_equal(ask(f, "z0,f0016,1"), "OK");
+    assert_string_equal(ask(f, "c"), "T05watch:500;thread:01;");
+    assert_int_equal(cpu->state.rip, 0x19);
+    assert_string_equal(ask(f, "c"), "T05watch:6ffa;thread:01;");
+    assert_int_equal(cpu->state.rip, 0x1b);
+}
+
 static void test_step_with_address(void **state)
 {
     struct fixture *f = *state;
@@ -613,6 +642,7 @@ int main(void)
         TEST(test_watchpoint_nobody_waits_for),
         TEST_WITH(test_watchpoint_in_repetition, set_up_fills),
         TEST_WITH(test_watchpoint_on_interrupt_stack, set_up_nmi),
+        TEST_WITH(test_watchpoint_before_interrupt, set_up_shadow),
         TEST(test_step_with_address),
         TEST(test_framing),
         TEST(test_monitor_commands),
