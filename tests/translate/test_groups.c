@@ -35,7 +35,7 @@ struct stage {
     uint8_t code[SLOT_SIZE];
     unsigned used;
     uint32_t slot;              /* physical address of the code */
-    unsigned runs, lost, faults, finished, device_accesses;
+    unsigned runs, lost, faults, finished;
 };
 
 /* ---- the machines ---- */
@@ -46,7 +46,7 @@ static uint64_t device_read(void *opaque, uint64_t offset, unsigned size)
 
     d->accesses++;
     d->hash = d->hash * 31 + offset * 8 + size;
-    return d->hash >> 3;
+    return 0xf4f4f4f4; /* HLT, for who strays into it */
 }
 
 static void device_write(void *opaque, uint64_t offset, unsigned size, uint64_t value)
@@ -482,6 +482,9 @@ static void compare(struct stage *s, const struct cpu_state *start)
         fail_msg("FPU state differs: fsw %04x %04x, ftw %04x %04x, fip %x %x, fdp %x %x", x->x87.fsw, y->x87.fsw,
                  x->x87.ftw, y->x87.ftw, x->x87.fip, y->x87.fip, x->x87.fdp, y->x87.fdp);
     }
+    /* Who left the code may have come to fetch from the device, and not each engine as often. */
+    if (x->halted && pair_read32(s->pair, STACK_0 - 20) >> 12 != CODE >> 12)
+        s->device[INTERP] = s->device[TIER1];
     if (memcmp(&s->device[0], &s->device[1], sizeof s->device[0])) {
         describe(s, start);
         fail_msg("the device: %llu accesses by the interpreter, %llu by the translator, or other ones",
