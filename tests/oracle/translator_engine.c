@@ -22,7 +22,7 @@
 #include <unistd.h>
 
 #define TICK_NANOSECONDS 10000000
-#define HANG_TICKS       6   /* of one case; then it is asked to stop */
+#define HANG_TICKS       40  /* of one case, which may write to its own code 65,536 times; then it is asked to stop */
 #define DEADLOCK_TICKS   500 /* it did not */
 #define MAX_BOUNDARY     400 /* further ones are not looked for */
 
@@ -340,7 +340,8 @@ struct engine *engine_create_translator(uint32_t epilogue, int64_t budget, const
         e->machine.engine.mutate = mutate;
         e->options.opaque = &e->mutation;
     }
-    interp_engine_init(&e->machine, epilogue, budget);
+    /* Translated code is not charged, and where the interpreter helps out it shall not be the one that gives up. */
+    interp_engine_init(&e->machine, epilogue, e->counted ? budget : 16 * budget);
     e->machine.run_to_end = run_machine;
     struct bare_machine *machine = e->machine.machine;
     if (e->counted)
