@@ -217,17 +217,17 @@ void cache_link(struct code_cache *cache, struct translation_link *link, struct 
 {
     if (link->from->dead || target->dead)
         return;
+    if (link->target == target)
+        return; /* the TLB had lost the page, that was all */
+    uint64_t entry = cache->cpu->mmu.execute_table[target->linear >> PAGE_SHIFT];
+    if (link->kind == IR_LINK_OTHER_PAGE && !entry)
+        return;
     if (link->target) { /* another process may have another page there: its turn now */
         forget_outgoing(link);
         cache->cpu->stats->chains_cut++;
     }
-    if (link->kind == IR_LINK_OTHER_PAGE) {
-        uint64_t entry = cache->cpu->mmu.execute_table[target->linear >> PAGE_SHIFT];
-
-        if (!entry)
-            return;
+    if (link->kind == IR_LINK_OTHER_PAGE)
         memcpy(cache->writable + link->exit.guard, &entry, sizeof entry);
-    }
     patch(cache, link->exit.field, entry_for(target, link->exit.place));
     link->target = target;
     link->next_incoming = target->incoming;
