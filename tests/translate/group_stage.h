@@ -37,6 +37,7 @@ struct stage {
     unsigned used;
     uint32_t slot;              /* physical address of the code */
     unsigned runs, lost, faults, finished;
+    uint64_t device_accesses;   /* before the stage was set anew */
 };
 
 /* ---- the machines ---- */
@@ -91,7 +92,8 @@ static inline void set_stage(struct stage *s)
     pair_write(p, USER_GDT, gdt, sizeof gdt);
     for (uint32_t page = 0; page < RAM_SIZE >> 12; page++)
         pair_map(p, page << 12, page << 12, page == CODE >> 12 ? 7 : 3);
-    pair_map(p, 0, DATA + 0x20000, 7);
+    /* Accessed already: whether the end of the address space is looked over for an instruction there is open. */
+    pair_map(p, 0, DATA + 0x20000, 0x27);
     for (unsigned i = 0; i < WINDOWS; i++)
         pair_map(p, HIGH + (i << 12), window_entry(i), 0);
     pair_map(p, TOP, DATA + 0x21000, 7);
@@ -113,6 +115,7 @@ static inline void set_stage(struct stage *s)
         cpu_update_mode(cpu);
     }
     s->start = p->machine[INTERP]->cpu->state;
+    s->device_accesses += s->device[TIER1].accesses;
     s->device[0] = s->device[1] = (struct device){0, 0x123456789};
 }
 
