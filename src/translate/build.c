@@ -128,7 +128,8 @@ static size_t lift_crossing(struct translator *t, const struct translation_key *
     uint32_t next = ((linear >> PAGE_SHIFT) + 1) << PAGE_SHIFT;
     bool writable;
 
-    if (first >= INSTRUCTION_MAX_LENGTH)
+    /* Where the segment ends with the page, that is the reason, and the next page is not looked at. */
+    if (first >= INSTRUCTION_MAX_LENGTH || (uint64_t)key->cs_limit - key->eip + 1 <= first)
         return 0;
     struct mmu_result physical = mmu_translate_execute(mmu, next);
     if (!physical.ok)

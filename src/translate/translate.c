@@ -297,7 +297,7 @@ struct translator *translator_create(struct vcpu *cpu, struct interp *interp, co
     t->options = *options;
     t->ir = malloc(sizeof *t->ir);
     t->lifted = malloc(sizeof *t->lifted);
-    t->result = malloc(sizeof *t->result);
+    t->result = calloc(1, sizeof *t->result);
     t->host_lahf = !options->baseline && host_has_lahf();
     host_probe_flags(&t->host_flags);
     decoder_init(&t->decoder, cpu->model);

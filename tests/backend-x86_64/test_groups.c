@@ -10,10 +10,10 @@ struct group_case {
     const char *insns[MAX_PARTS]; /* the ops of one instruction each */
 };
 
-#define PUSH(reg) "probe.4 w [esp-4]\nmov.4 m, " reg "\nlea.4 esp, [esp-4]"
-#define POP(reg) "probe.4 r [esp]\nmov.4 t0, m\nlea.4 esp, [esp+4]\nmov.4 " reg ", t0"
-#define LOAD(reg, address) "probe.4 r [" address "]\nmov.4 " reg ", m"
-#define STORE(address, reg) "probe.4 w [" address "]\nmov.4 m, " reg
+#define PUSH(reg)             "probe.4 w [esp-4]\nmov.4 m, " reg "\nlea.4 esp, [esp-4]"
+#define POP(reg)              "probe.4 r [esp]\nmov.4 t0, m\nlea.4 esp, [esp+4]\nmov.4 " reg ", t0"
+#define LOAD(reg, address)    "probe.4 r [" address "]\nmov.4 " reg ", m"
+#define STORE(address, reg)   "probe.4 w [" address "]\nmov.4 m, " reg
 #define RMW(op, address, reg) "probe.4 rw [" address "]\n" op ".4 m, " reg
 
 static const struct group_case cases[] = {
@@ -21,42 +21,58 @@ static const struct group_case cases[] = {
     {"two loads", 1, {LOAD("eax", "ebx+4"), LOAD("ecx", "ebx-8")}},
     {"load and store", 1, {LOAD("eax", "ebx+4"), STORE("ebx+12", "eax")}},
     {"store and load", 1, {STORE("ebx+12", "eax"), LOAD("ecx", "ebx+12")}},
-    {"loads that a store follows", 1,
+    {"loads that a store follows",
+     1,
      {LOAD("eax", "ebx"), LOAD("ecx", "ebx+4"), LOAD("edx", "ebx+8"), STORE("ebx+40", "esi")}},
     {"pushes", 1, {PUSH("eax"), PUSH("ecx"), PUSH("esp"), PUSH("7")}},
     {"pushes and pops", 1, {PUSH("eax"), PUSH("ecx"), POP("edx"), POP("esi"), LOAD("edi", "esp+8")}},
     {"pop esp", 2, {PUSH("eax"), POP("esp"), PUSH("ecx"), PUSH("edx")}},
     {"return", 1, {POP("ebx"), POP("ebp"), "probe.4 r [esp]\nmov.4 t0, m\nlea.4 esp, [esp+8]\nexit_indirect t0"}},
-    {"push of memory", 1, {PUSH("eax"), "probe.4 r [esp+8]\nmov.4 t0, m\nprobe.4 w [esp-4]\nmov.4 m, t0\nlea.4 esp, [esp-4]"}},
-    {"push of memory by another register", 3,
+    {"push of memory",
+     1,
+     {PUSH("eax"), "probe.4 r [esp+8]\nmov.4 t0, m\nprobe.4 w [esp-4]\nmov.4 m, t0\nlea.4 esp, [esp-4]"}},
+    {"push of memory by another register",
+     3,
      {PUSH("eax"), "probe.4 r [ebx+8]\nmov.4 t0, m\nprobe.4 w [esp-4]\nmov.4 m, t0\nlea.4 esp, [esp-4]"}},
-    {"pop into memory by esp", 1,
+    {"pop into memory by esp",
+     1,
      {PUSH("eax"), "probe.4 r [esp]\nmov.4 t0, m\nprobe.4 w [esp+12]\nlea.4 esp, [esp+4]\nmov.4 m, t0"}},
     {"updates", 1, {RMW("add", "ebx", "eax"), RMW("adc", "ebx+4", "ecx"), RMW("sbb", "ebx+8", "1"), "setcc.b.1 dl"}},
-    {"inc and dec keep the carry", 1,
-     {RMW("add", "ebx", "eax"), "probe.4 rw [ebx+4]\ninc.4 m", "dec.4 ecx", "probe.2 rw [ebx+8]\ndec.2 m", "adc.4 edx, 0"}},
-    {"flags of a recipe across", 1,
+    {"inc and dec keep the carry",
+     1,
+     {RMW("add", "ebx", "eax"), "probe.4 rw [ebx+4]\ninc.4 m", "dec.4 ecx", "probe.2 rw [ebx+8]\ndec.2 m",
+      "adc.4 edx, 0"}},
+    {"flags of a recipe across",
+     1,
      {"add.4 eax, ecx", LOAD("edx", "ebx"), "inc.4 edx", LOAD("esi", "ebx+4"), "adc.4 edi, 0", LOAD("ebp", "ebx+8")}},
-    {"compared before, asked behind", 1,
+    {"compared before, asked behind",
+     1,
      {"cmp.4 eax, ecx", LOAD("edx", "ebx"), STORE("ebx+4", "edx"), "setcc.l.1 dh", LOAD("esi", "ebx+12")}},
-    {"rotated in between", 1,
+    {"rotated in between",
+     1,
      {LOAD("eax", "ebx"), "rol.4 eax, 3", "probe.4 rw [ebx+8]\nrcl.4 m, 1", LOAD("ecx", "ebx+4"), "rcr.4 ecx, 1"}},
-    {"high bytes", 1,
+    {"high bytes",
+     1,
      {"probe.1 r [ebp+1]\nmov.1 ah, m", "probe.1 w [ebp+2]\nmov.1 m, ch", "probe.1 rw [ebp+3]\nadd.1 m, dh",
       "probe.1 r [ebp]\nadd.1 bh, m", "probe.4 r [ebp+4]\nmovzx.4.1 esi, m"}},
-    {"high byte of the base ends it", 2,
+    {"high byte of the base ends it",
+     2,
      {LOAD("ecx", "eax"), "probe.1 r [eax+1]\nmov.1 ah, m", LOAD("edx", "eax"), LOAD("esi", "eax+4")}},
     {"store of the base's high byte", 1, {LOAD("ecx", "eax"), "probe.1 w [eax+1]\nmov.1 m, ah", LOAD("edx", "eax+4")}},
     {"base moved by lea", 1, {LOAD("eax", "ebx"), "lea.4 ebx, [ebx+16]", STORE("ebx-8", "eax"), LOAD("ecx", "ebx")}},
-    {"base moved by add and sub", 1,
+    {"base moved by add and sub",
+     1,
      {LOAD("eax", "ebx"), "add.4 ebx, 16", STORE("ebx-8", "eax"), "sub.4 ebx, 24", LOAD("ecx", "ebx+4")}},
     {"base moved by sub of a negative", 1, {LOAD("eax", "ebx"), "sub.4 ebx, -4", LOAD("ecx", "ebx")}},
     {"base moved by a register", 2, {LOAD("eax", "ebx"), "add.4 ebx, ecx", LOAD("edx", "ebx"), STORE("ebx+4", "edx")}},
     {"base moved in 16 bits", 2, {LOAD("eax", "ebx"), "add.2 bx, 4", LOAD("edx", "ebx"), STORE("ebx+4", "edx")}},
     {"base moved by inc", 2, {LOAD("eax", "ebx"), "inc.4 ebx", LOAD("edx", "ebx")}},
     {"base loaded by its own", 1, {LOAD("eax", "ebx"), LOAD("ebx", "ebx+4")}},
-    {"base of another register", 2, {LOAD("eax", "ebx"), "lea.4 ebx, [ebp+16]", LOAD("edx", "ebx"), LOAD("ecx", "ebx+4")}},
-    {"base that an implicit operand is", 2,
+    {"base of another register",
+     2,
+     {LOAD("eax", "ebx"), "lea.4 ebx, [ebp+16]", LOAD("edx", "ebx"), LOAD("ecx", "ebx+4")}},
+    {"base that an implicit operand is",
+     2,
      {LOAD("ecx", "eax"), "cdq.4", "mul1.4 ecx", LOAD("esi", "eax"), LOAD("edi", "eax")}},
     {"index", 2, {LOAD("eax", "ebx+ecx"), LOAD("eax", "ebx+ecx+4")}},
     {"range that just fits", 1, {LOAD("eax", "ebx"), LOAD("ecx", "ebx+252")}},
@@ -64,36 +80,50 @@ static const struct group_case cases[] = {
     {"range too long downwards", 2, {LOAD("eax", "ebx"), LOAD("ecx", "ebx-253")}},
     {"displacements at both ends", 2, {LOAD("eax", "ebx+0x7ffffffc"), LOAD("ecx", "ebx-0x80000000")}},
     {"displacements at both ends, the other way", 2, {STORE("ebx-0x80000000", "eax"), STORE("ebx+0x7ffffffc", "ecx")}},
-    {"displacement at an end, behind a move", 2,
+    {"displacement at an end, behind a move",
+     2,
      {LOAD("eax", "ebx"), "lea.4 ebx, [ebx+8]", STORE("ebx+0x7ffffffc", "ecx"), "lea.4 ebx, [ebx+0x7ffffff0]"}},
-    {"far displacements", 1, {LOAD("eax", "ebx+0x7ffff000"), STORE("ebx+0x7ffff010", "ecx"), LOAD("edx", "ebx+0x7ffff008")}},
+    {"far displacements",
+     1,
+     {LOAD("eax", "ebx+0x7ffff000"), STORE("ebx+0x7ffff010", "ecx"), LOAD("edx", "ebx+0x7ffff008")}},
     {"lowest displacements", 1, {LOAD("eax", "ebx-0x80000000"), STORE("ebx-0x7ffffff8", "ecx")}},
-    {"far moves there and back", 2,
+    {"far moves there and back",
+     2,
      {LOAD("eax", "ebx"), "lea.4 ebx, [ebx+0x7ffffff0]", "lea.4 ebx, [ebx-0x7ffffff0]", LOAD("ecx", "ebx+4")}},
-    {"locked ones look up for themselves", 3,
+    {"locked ones look up for themselves",
+     3,
      {LOAD("eax", "ebx"), "probe.4 rw [ebx+8]\nlock add.4 m, ecx", "probe.4 rw [ebx+12]\nxchg.4 m, edx"}},
     {"cmpxchg8b", 1, {LOAD("esi", "ebp"), "probe.8 rw [ebp+8]\ncmpxchg8b.8 m", LOAD("edi", "ebp+8")}},
-    {"divided in between", 1,
+    {"divided in between",
+     1,
      {STORE("ebx", "eax"), "and.4 edx, 0", "or.4 ecx, 1", "div.4 ecx", LOAD("esi", "ebx"), STORE("ebx+4", "edx")}},
-    {"divided by memory", 1,
+    {"divided by memory",
+     1,
      {"probe.4 w [ebx]\nmov.4 m, 3", "and.4 edx, 0", "probe.4 r [ebx]\ndiv.4 m", STORE("ebx+4", "edx")}},
-    {"a call in between", 3,
-     {LOAD("eax", "ebx"), STORE("ebx+4", "eax"), "callout", LOAD("ecx", "ebx"), LOAD("edx", "ebp"), STORE("ebp+4", "ecx")}},
+    {"a call in between",
+     3,
+     {LOAD("eax", "ebx"), STORE("ebx+4", "eax"), "callout", LOAD("ecx", "ebx"), LOAD("edx", "ebp"),
+      STORE("ebp+4", "ecx")}},
     {"another register in between", 3, {LOAD("eax", "ebx"), LOAD("ecx", "ebp"), LOAD("edx", "ebx+4")}},
     {"a branch in between", 2, {LOAD("eax", "ebx"), "cmp.4 eax, ecx", "exit_if.b 1", LOAD("edx", "ebx+4")}},
     {"a branch behind", 1, {LOAD("eax", "ebx"), "probe.4 r [ebx+4]\ncmp.4 eax, m", "exit_if.b 1", "add.4 edx, 3"}},
-    {"one group behind the other", 2,
-     {PUSH("ebp"), "mov.4 ebp, esp", PUSH("eax"), PUSH("ecx"), LOAD("eax", "ebp+8"), STORE("ebp-16", "eax"), LOAD("ecx", "ebp+12")}},
-    {"two temps", 1,
-     {LOAD("eax", "ebx"), "probe.4 r [ebx+4]\nmov.4 t0, m\nlea.4 t1, [t0+ecx]\nmov.4 edx, t1\nadd.4 edx, t0", "adc.4 esi, 0",
-      STORE("ebx+8", "edx")}},
+    {"one group behind the other",
+     2,
+     {PUSH("ebp"), "mov.4 ebp, esp", PUSH("eax"), PUSH("ecx"), LOAD("eax", "ebp+8"), STORE("ebp-16", "eax"),
+      LOAD("ecx", "ebp+12")}},
+    {"two temps",
+     1,
+     {LOAD("eax", "ebx"), "probe.4 r [ebx+4]\nmov.4 t0, m\nlea.4 t1, [t0+ecx]\nmov.4 edx, t1\nadd.4 edx, t0",
+      "adc.4 esi, 0", STORE("ebx+8", "edx")}},
 };
 
 static uint64_t run_case(struct harness *h, const struct group_case *c, uint32_t mode)
 {
     char text[4096];
-    int used = snprintf(text, sizeof text, "block eip=1000 mode=%08x linear=1000\nlink 0 forward 1800\n"
-                        "link 1 forward 1900\n", mode);
+    int used = snprintf(text, sizeof text,
+                        "block eip=1000 mode=%08x linear=1000\nlink 0 forward 1800\n"
+                        "link 1 forward 1900\n",
+                        mode);
     unsigned count = 0;
 
     for (; count < MAX_PARTS && c->insns[count]; count++)
@@ -164,8 +194,8 @@ static void compare_ways(struct harness *h, const struct group_case *c, uint32_t
         fail_msg("%s: %u lookups, should be %u", c->name, count_lookups(h), c->lookups);
     if (left != left_now || insn != left_at(h, left_now) || rip != s->rip)
         fail_msg("%s at %x: left with %llx at instruction %u, eip %llx; should be %llx, %u, %llx", c->name, base,
-                 (unsigned long long)left_now, left_at(h, left_now), (unsigned long long)s->rip, (unsigned long long)left,
-                 insn, (unsigned long long)rip);
+                 (unsigned long long)left_now, left_at(h, left_now), (unsigned long long)s->rip,
+                 (unsigned long long)left, insn, (unsigned long long)rip);
     if (calls != h->c_calls)
         fail_msg("%s at %x: %u calls, should be %u", c->name, base, h->c_calls, calls);
     for (unsigned i = 0; i < 8; i++)
@@ -183,8 +213,8 @@ static void compare_ways(struct harness *h, const struct group_case *c, uint32_t
 
 /* Plain pages, a boundary of two, and those between each kind of page and its neighbours; far from there for the
  * displacements that reach back. */
-static const uint32_t pages[] = {0x4800, 0x5000, 0x8000, 0x8800, 0x9000, 0x9800, 0xa000, 0xa050, 0xa800, 0xb000,
-                                 0x11000, 0x1000, 0x0, 0x80004800, 0x80005000, 0x80009000, 0x80011000};
+static const uint32_t pages[] = {0x4800, 0x5000,  0x8000, 0x8800, 0x9000,     0x9800,     0xa000,     0xa050,    0xa800,
+                                 0xb000, 0x11000, 0x1000, 0x0,    0x80004800, 0x80005000, 0x80009000, 0x80011000};
 
 static void check_all(struct harness *h)
 {
@@ -223,8 +253,8 @@ static void test_many(void **state)
     struct harness *h = harness_create(host_has_lahf());
 
     for (unsigned groups = IR_MAX_INSNS - 1; groups <= IR_MAX_INSNS; groups++) {
-        int used = snprintf(text, sizeof text, "block eip=1000 mode=%08x linear=1000\nlink 0 forward 1800\n",
-                            HARNESS_FLAT);
+        int used =
+            snprintf(text, sizeof text, "block eip=1000 mode=%08x linear=1000\nlink 0 forward 1800\n", HARNESS_FLAT);
         unsigned insn = 0;
 
         for (unsigned i = 0; i < groups; i++) {

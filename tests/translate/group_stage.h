@@ -1,25 +1,26 @@
 /* Made-up code around one register, and two machines to run it on, for accesses that share a TLB lookup.
  *
  * The code runs at CPL 3, so that a bad stack does no harm and HLT ends in the handler of #GP. What the machine itself
- * needs is the supervisor's; the user has, besides the code, windows of one page each that stand for what a page can be. */
+ * needs is the supervisor's; the user has, besides the code, windows of one page each that stand for what a page can
+ * be. */
 #ifndef DRAGOMAN_TESTS_TRANSLATE_GROUP_STAGE_H
 #define DRAGOMAN_TESTS_TRANSLATE_GROUP_STAGE_H
 
 #include "engine_pair.h"
 
-#define USER_GDT     0x3000u /* page 0 is one of the windows */
-#define DEVICE       0x200000u
-#define SLOT_SIZE    0x200u
-#define SLOTS        7u      /* in the code page; the lines behind them hold no code */
-#define MAX_INSNS    36u
+#define USER_GDT  0x3000u /* page 0 is one of the windows */
+#define DEVICE    0x200000u
+#define SLOT_SIZE 0x200u
+#define SLOTS     7u /* in the code page; the lines behind them hold no code */
+#define MAX_INSNS 36u
 
 enum { PAGE_PLAIN, PAGE_READ_ONLY, PAGE_HOLE, PAGE_DEVICE, PAGE_CODE, PAGE_SUPERVISOR };
 /* What is at HIGH, page by page: each kind has a plain one before and behind it, and some have each other. */
-static const uint8_t windows[] = {PAGE_PLAIN,  PAGE_PLAIN,  PAGE_READ_ONLY,  PAGE_PLAIN,  PAGE_HOLE,  PAGE_PLAIN,
-                                  PAGE_DEVICE, PAGE_PLAIN,  PAGE_CODE,       PAGE_PLAIN,  PAGE_DEVICE, PAGE_READ_ONLY,
-                                  PAGE_CODE,   PAGE_HOLE,   PAGE_SUPERVISOR, PAGE_PLAIN};
+static const uint8_t windows[] = {PAGE_PLAIN,  PAGE_PLAIN, PAGE_READ_ONLY,  PAGE_PLAIN, PAGE_HOLE,   PAGE_PLAIN,
+                                  PAGE_DEVICE, PAGE_PLAIN, PAGE_CODE,       PAGE_PLAIN, PAGE_DEVICE, PAGE_READ_ONLY,
+                                  PAGE_CODE,   PAGE_HOLE,  PAGE_SUPERVISOR, PAGE_PLAIN};
 #define WINDOWS ((unsigned)sizeof windows)
-#define TOP     0xfffff000u  /* linear: a window below the end, and one at 0 behind it */
+#define TOP     0xfffff000u /* linear: a window below the end, and one at 0 behind it */
 
 struct device {
     uint64_t accesses, hash;
@@ -32,12 +33,12 @@ struct stage {
     struct cpu_state start;
     uint64_t random;
     bool alignment, counted;
-    unsigned base, second;      /* registers that addresses are made of */
+    unsigned base, second; /* registers that addresses are made of */
     uint8_t code[SLOT_SIZE];
     unsigned used;
-    uint32_t slot;              /* physical address of the code */
+    uint32_t slot; /* physical address of the code */
     unsigned runs, lost, faults, finished;
-    uint64_t device_accesses;   /* before the stage was set anew */
+    uint64_t device_accesses; /* before the stage was set anew */
 };
 
 /* ---- the machines ---- */
@@ -69,12 +70,18 @@ static inline uint32_t pick(struct stage *s, uint32_t count)
 static inline uint32_t window_entry(unsigned i)
 {
     switch (windows[i]) {
-    case PAGE_READ_ONLY: return (DATA + (i << 12)) | 5;
-    case PAGE_HOLE: return 0;
-    case PAGE_DEVICE: return (DEVICE + (i << 12)) | 7;
-    case PAGE_CODE: return CODE | 7;
-    case PAGE_SUPERVISOR: return (DATA + (i << 12)) | 3;
-    default: return (DATA + (i << 12)) | 7;
+    case PAGE_READ_ONLY:
+        return (DATA + (i << 12)) | 5;
+    case PAGE_HOLE:
+        return 0;
+    case PAGE_DEVICE:
+        return (DEVICE + (i << 12)) | 7;
+    case PAGE_CODE:
+        return CODE | 7;
+    case PAGE_SUPERVISOR:
+        return (DATA + (i << 12)) | 3;
+    default:
+        return (DATA + (i << 12)) | 7;
     }
 }
 
@@ -119,7 +126,8 @@ static inline void set_stage(struct stage *s)
     s->device[0] = s->device[1] = (struct device){0, 0x123456789};
 }
 
-static inline struct stage *stage_create(const struct translate_options *options, uint64_t seed, bool alignment, bool counted)
+static inline struct stage *stage_create(const struct translate_options *options, uint64_t seed, bool alignment,
+                                         bool counted)
 {
     struct stage *s = calloc(1, sizeof *s);
 
@@ -130,8 +138,13 @@ static inline struct stage *stage_create(const struct translate_options *options
     for (unsigned i = 0; i < ENGINES; i++) {
         struct bare_machine *m = s->pair->machine[i];
 
-        s->region[i] = (struct memory_region){.name = "device", .kind = REGION_DEVICE, .base = DEVICE, .size = 0x20000,
-                                              .priority = 1, .enabled = true, .ops = &device_ops,
+        s->region[i] = (struct memory_region){.name = "device",
+                                              .kind = REGION_DEVICE,
+                                              .base = DEVICE,
+                                              .size = 0x20000,
+                                              .priority = 1,
+                                              .enabled = true,
+                                              .ops = &device_ops,
                                               .opaque = &s->device[i]};
         memory_add_region(m->memory, &s->region[i]);
         if (counted) {
@@ -180,7 +193,9 @@ static inline void put_memory(struct stage *s, unsigned reg)
         put_many(s, HIGH + pick(s, 0x4000), 4);
         return;
     }
-    unsigned mod = offset == 0 && base != GPR_BP && pick(s, 2) ? 0 : offset >= -128 && offset < 128 && pick(s, 5) ? 1 : 2;
+    unsigned mod = offset == 0 && base != GPR_BP && pick(s, 2)    ? 0
+                   : offset >= -128 && offset < 128 && pick(s, 5) ? 1
+                                                                  : 2;
     bool index = kind == 0 || kind == 3;
 
     put(s, mod << 6 | reg << 3 | (index ? 4 : base));
@@ -235,18 +250,36 @@ static inline void put_memory_op(struct stage *s, unsigned kind)
     unsigned width;
 
     switch (kind) {
-    case 0: case 1: case 2: put_access(s, 0x8b); break;                     /* mov r, m */
-    case 3: case 4: case 5: put_access(s, 0x89); break;                     /* mov m, r */
-    case 6: put_access(s, pick(s, 8) << 3 | 3); break;                      /* add.. r, m */
-    case 7: put_access(s, pick(s, 8) << 3 | 1); break;                      /* add.. m, r */
-    case 8:                                                                 /* add.. m, constant */
+    case 0:
+    case 1:
+    case 2:
+        put_access(s, 0x8b);
+        break; /* mov r, m */
+    case 3:
+    case 4:
+    case 5:
+        put_access(s, 0x89);
+        break; /* mov m, r */
+    case 6:
+        put_access(s, pick(s, 8) << 3 | 3);
+        break; /* add.. r, m */
+    case 7:
+        put_access(s, pick(s, 8) << 3 | 1);
+        break; /* add.. m, r */
+    case 8:    /* add.. m, constant */
         put_opcode(s, 0x83) == 1 ? (void)(s->code[s->used - 1] = 0x80) : (void)0;
         put_memory(s, pick(s, 8));
         put(s, pick(s, 256));
         break;
-    case 9: put_opcode(s, 0xff); put_memory(s, pick(s, 2)); break;          /* inc, dec m */
-    case 10: put_opcode(s, 0xf7); put_memory(s, 2 + pick(s, 2)); break;     /* not, neg m */
-    case 11:                                                                /* rol.. m */
+    case 9:
+        put_opcode(s, 0xff);
+        put_memory(s, pick(s, 2));
+        break; /* inc, dec m */
+    case 10:
+        put_opcode(s, 0xf7);
+        put_memory(s, 2 + pick(s, 2));
+        break; /* not, neg m */
+    case 11:   /* rol.. m */
         put_opcode(s, pick(s, 2) ? 0xd1 : 0xd3);
         put_memory(s, pick(s, 8));
         break;
@@ -255,48 +288,114 @@ static inline void put_memory_op(struct stage *s, unsigned kind)
         put_memory(s, pick(s, 8));
         put(s, pick(s, 34));
         break;
-    case 13: put(s, 0x0f); put(s, (pick(s, 2) ? 0xb6 : 0xbe) | pick(s, 2)); put_memory(s, some_register(s)); break;
-    case 14: put(s, 0x0f); put(s, 0xaf); put_memory(s, some_register(s)); break; /* imul */
-    case 15: put(s, 0x6b); put_memory(s, some_register(s)); put(s, pick(s, 256)); break;
-    case 16: put(s, 0x0f); put(s, 0x90 + pick(s, 16)); put_memory(s, 0); break;  /* setcc */
-    case 17: put(s, 0x0f); put(s, 0x40 + pick(s, 16)); put_memory(s, some_register(s)); break; /* cmov */
-    case 18: put(s, 0x0f); put(s, 0xba); put_memory(s, 4 + pick(s, 4)); put(s, pick(s, 40)); break; /* bt.. */
-    case 19:                                                                /* shld, shrd */
+    case 13:
+        put(s, 0x0f);
+        put(s, (pick(s, 2) ? 0xb6 : 0xbe) | pick(s, 2));
+        put_memory(s, some_register(s));
+        break;
+    case 14:
+        put(s, 0x0f);
+        put(s, 0xaf);
+        put_memory(s, some_register(s));
+        break; /* imul */
+    case 15:
+        put(s, 0x6b);
+        put_memory(s, some_register(s));
+        put(s, pick(s, 256));
+        break;
+    case 16:
+        put(s, 0x0f);
+        put(s, 0x90 + pick(s, 16));
+        put_memory(s, 0);
+        break; /* setcc */
+    case 17:
+        put(s, 0x0f);
+        put(s, 0x40 + pick(s, 16));
+        put_memory(s, some_register(s));
+        break; /* cmov */
+    case 18:
+        put(s, 0x0f);
+        put(s, 0xba);
+        put_memory(s, 4 + pick(s, 4));
+        put(s, pick(s, 40));
+        break; /* bt.. */
+    case 19:   /* shld, shrd */
         put(s, 0x0f);
         put(s, pick(s, 2) ? 0xa4 : 0xac);
         put_memory(s, some_register(s));
         put(s, pick(s, 33));
         break;
-    case 20:                                                                /* xadd, cmpxchg, perhaps locked */
+    case 20: /* xadd, cmpxchg, perhaps locked */
         if (!pick(s, 3))
             put(s, 0xf0);
         put_access(s, pick(s, 2) ? 0x0fc1 : 0x0fb1);
         break;
-    case 21: put_access(s, 0x87); break;                                    /* xchg */
-    case 22: put_access(s, pick(s, 2) ? 0x85 : 0x39); break;                /* test, cmp */
-    case 23:                                                                /* mov m, constant */
+    case 21:
+        put_access(s, 0x87);
+        break; /* xchg */
+    case 22:
+        put_access(s, pick(s, 2) ? 0x85 : 0x39);
+        break; /* test, cmp */
+    case 23:   /* mov m, constant */
         width = put_opcode(s, 0xc7);
         put_memory(s, 0);
         put_many(s, next_random(&s->random), width);
         break;
-    case 24: put_opcode(s, 0xf7); put_memory(s, 4 + pick(s, 4)); break;     /* mul imul div idiv */
-    case 25: put(s, 0xff); put_memory(s, 6); break;                         /* push m */
-    case 26: put(s, 0x8f); put_memory(s, 0); break;                         /* pop m */
-    case 27: put(s, 0xdb + pick(s, 2) * 4); put_memory(s, pick(s, 2) * 2); break; /* fild, fist / fld, fst */
-    case 28: put(s, 0x0f); put(s, 0x10 + pick(s, 2)); put_memory(s, pick(s, 8)); break; /* movups */
-    case 29: put(s, 0x0f); put(s, 0xc7); put_memory(s, 1); break;           /* cmpxchg8b */
+    case 24:
+        put_opcode(s, 0xf7);
+        put_memory(s, 4 + pick(s, 4));
+        break; /* mul imul div idiv */
+    case 25:
+        put(s, 0xff);
+        put_memory(s, 6);
+        break; /* push m */
+    case 26:
+        put(s, 0x8f);
+        put_memory(s, 0);
+        break; /* pop m */
+    case 27:
+        put(s, 0xdb + pick(s, 2) * 4);
+        put_memory(s, pick(s, 2) * 2);
+        break; /* fild, fist / fld, fst */
+    case 28:
+        put(s, 0x0f);
+        put(s, 0x10 + pick(s, 2));
+        put_memory(s, pick(s, 8));
+        break; /* movups */
+    case 29:
+        put(s, 0x0f);
+        put(s, 0xc7);
+        put_memory(s, 1);
+        break; /* cmpxchg8b */
     }
 }
 
 static inline void put_stack_op(struct stage *s)
 {
     switch (pick(s, 9)) {
-    case 0: case 1: put(s, 0x50 + pick(s, 8)); break;
-    case 2: case 3: put(s, 0x58 + some_register(s)); break;
-    case 4: put(s, 0x68); put_many(s, next_random(&s->random), 4); break;
-    case 5: put(s, 0x6a); put(s, pick(s, 256)); break;
-    case 6: put(s, 0x66); put(s, 0x50 + pick(s, 16)); break;
-    case 7: put(s, pick(s, 6) ? 0x9c : 0xc9); break; /* pushf, leave */
+    case 0:
+    case 1:
+        put(s, 0x50 + pick(s, 8));
+        break;
+    case 2:
+    case 3:
+        put(s, 0x58 + some_register(s));
+        break;
+    case 4:
+        put(s, 0x68);
+        put_many(s, next_random(&s->random), 4);
+        break;
+    case 5:
+        put(s, 0x6a);
+        put(s, pick(s, 256));
+        break;
+    case 6:
+        put(s, 0x66);
+        put(s, 0x50 + pick(s, 16));
+        break;
+    case 7:
+        put(s, pick(s, 6) ? 0x9c : 0xc9);
+        break; /* pushf, leave */
     case 8:
         put(s, 0x83); /* add, sub esp, constant */
         put(s, pick(s, 2) ? 0xc4 : 0xec);
@@ -333,17 +432,53 @@ static inline void put_register_op(struct stage *s)
     unsigned reg = some_register(s);
 
     switch (pick(s, 12)) {
-    case 0: put(s, 0x40 + pick(s, 2) * 8 + reg); break; /* inc, dec */
-    case 1: case 2: put(s, pick(s, 8) << 3 | 3); put(s, 0xc0 | reg << 3 | pick(s, 8)); break;
-    case 3: put(s, 0x83); put(s, 0xc0 | pick(s, 8) << 3 | reg); put(s, pick(s, 256)); break;
-    case 4: put(s, pick(s, 8) << 3 | 2); put(s, 0xc0 | byte_register(s) << 3 | pick(s, 8)); break;
-    case 5: put(s, 0xf7); put(s, 0xd0 | pick(s, 2) << 3 | reg); break;
-    case 6: put(s, 0xd1); put(s, 0xc0 | pick(s, 8) << 3 | reg); break;
-    case 7: put(s, 0x31); put(s, 0xd2); put(s, 0xf7); put(s, 0xf0 | pick(s, 2) << 3 | 1); break; /* xor edx, edx; div ecx */
-    case 8: put(s, pick(s, 3) ? 0xf5 + pick(s, 2) * 3 : 0x9e + pick(s, 2)); break; /* cmc clc sahf lahf */
-    case 9: put(s, 0x0f); put(s, 0x90 + pick(s, 16)); put(s, 0xc0 | byte_register(s)); break;
-    case 10: put(s, 0x99); break; /* cdq */
-    case 11: put(s, 0x0f); put(s, 0x40 + pick(s, 16)); put(s, 0xc0 | reg << 3 | pick(s, 8)); break;
+    case 0:
+        put(s, 0x40 + pick(s, 2) * 8 + reg);
+        break; /* inc, dec */
+    case 1:
+    case 2:
+        put(s, pick(s, 8) << 3 | 3);
+        put(s, 0xc0 | reg << 3 | pick(s, 8));
+        break;
+    case 3:
+        put(s, 0x83);
+        put(s, 0xc0 | pick(s, 8) << 3 | reg);
+        put(s, pick(s, 256));
+        break;
+    case 4:
+        put(s, pick(s, 8) << 3 | 2);
+        put(s, 0xc0 | byte_register(s) << 3 | pick(s, 8));
+        break;
+    case 5:
+        put(s, 0xf7);
+        put(s, 0xd0 | pick(s, 2) << 3 | reg);
+        break;
+    case 6:
+        put(s, 0xd1);
+        put(s, 0xc0 | pick(s, 8) << 3 | reg);
+        break;
+    case 7:
+        put(s, 0x31);
+        put(s, 0xd2);
+        put(s, 0xf7);
+        put(s, 0xf0 | pick(s, 2) << 3 | 1);
+        break; /* xor edx, edx; div ecx */
+    case 8:
+        put(s, pick(s, 3) ? 0xf5 + pick(s, 2) * 3 : 0x9e + pick(s, 2));
+        break; /* cmc clc sahf lahf */
+    case 9:
+        put(s, 0x0f);
+        put(s, 0x90 + pick(s, 16));
+        put(s, 0xc0 | byte_register(s));
+        break;
+    case 10:
+        put(s, 0x99);
+        break; /* cdq */
+    case 11:
+        put(s, 0x0f);
+        put(s, 0x40 + pick(s, 16));
+        put(s, 0xc0 | reg << 3 | pick(s, 8));
+        break;
     }
 }
 
@@ -352,15 +487,49 @@ static inline void put_fpu_op(struct stage *s)
     unsigned n = pick(s, 8), m = pick(s, 8);
 
     switch (pick(s, 9)) {
-    case 0: put(s, 0xd9); put(s, pick(s, 2) ? 0xe8 : 0xee); break;                       /* fld1, fldz */
-    case 1: put(s, 0xd8); put(s, 0xc0 | n); break;                                      /* fadd */
-    case 2: put(s, 0xdd); put(s, 0xd8 | n); break;                                      /* fstp */
-    case 3: put(s, 0x0f); put(s, 0x57); put(s, 0xc0 | n << 3 | m); break;               /* xorps */
-    case 4: put(s, 0x0f); put(s, 0x28); put(s, 0xc0 | n << 3 | m); break;               /* movaps */
-    case 5: put(s, 0xf3); put(s, 0x0f); put(s, 0x2a); put(s, 0xc0 | n << 3 | m); break; /* cvtsi2ss */
-    case 6: put(s, 0xf3); put(s, 0x0f); put(s, 0x58); put(s, 0xc0 | n << 3 | m); break; /* addss */
-    case 7: put(s, 0xdb); put(s, 0xf0 | n); break;                                      /* fcomi */
-    case 8: put(s, 0x0f); put(s, 0x2e); put(s, 0xc0 | n << 3 | m); break;               /* ucomiss */
+    case 0:
+        put(s, 0xd9);
+        put(s, pick(s, 2) ? 0xe8 : 0xee);
+        break; /* fld1, fldz */
+    case 1:
+        put(s, 0xd8);
+        put(s, 0xc0 | n);
+        break; /* fadd */
+    case 2:
+        put(s, 0xdd);
+        put(s, 0xd8 | n);
+        break; /* fstp */
+    case 3:
+        put(s, 0x0f);
+        put(s, 0x57);
+        put(s, 0xc0 | n << 3 | m);
+        break; /* xorps */
+    case 4:
+        put(s, 0x0f);
+        put(s, 0x28);
+        put(s, 0xc0 | n << 3 | m);
+        break; /* movaps */
+    case 5:
+        put(s, 0xf3);
+        put(s, 0x0f);
+        put(s, 0x2a);
+        put(s, 0xc0 | n << 3 | m);
+        break; /* cvtsi2ss */
+    case 6:
+        put(s, 0xf3);
+        put(s, 0x0f);
+        put(s, 0x58);
+        put(s, 0xc0 | n << 3 | m);
+        break; /* addss */
+    case 7:
+        put(s, 0xdb);
+        put(s, 0xf0 | n);
+        break; /* fcomi */
+    case 8:
+        put(s, 0x0f);
+        put(s, 0x2e);
+        put(s, 0xc0 | n << 3 | m);
+        break; /* ucomiss */
     }
 }
 

@@ -12,11 +12,17 @@ static uint32_t some_place(struct stage *s)
     if (s->alignment && pick(s, 8))
         near &= ~3u;
     switch (pick(s, 8)) {
-    case 0: return near;                                      /* 0 and the end */
-    case 1: return HIGH + (8u << 12) + (s->slot & 0xfff) + pick(s, s->used + 1); /* the code */
-    case 2: return HIGH + (8u << 12) + SLOTS * SLOT_SIZE + 0x80 + near;       /* beside code */
-    case 3: case 4: return HIGH + 0x1800 + near;              /* nothing special */
-    default: return page + near;                              /* between two kinds of pages */
+    case 0:
+        return near; /* 0 and the end */
+    case 1:
+        return HIGH + (8u << 12) + (s->slot & 0xfff) + pick(s, s->used + 1); /* the code */
+    case 2:
+        return HIGH + (8u << 12) + SLOTS * SLOT_SIZE + 0x80 + near; /* beside code */
+    case 3:
+    case 4:
+        return HIGH + 0x1800 + near; /* nothing special */
+    default:
+        return page + near; /* between two kinds of pages */
     }
 }
 
@@ -191,9 +197,9 @@ static uint32_t frame(struct stage *s, unsigned from_top)
 {
     return pair_read32(s->pair, STACK_0 - 4 * from_top);
 }
-#define FRAME_ESP 2
+#define FRAME_ESP   2
 #define FRAME_FLAGS 3
-#define FRAME_EIP 5
+#define FRAME_EIP   5
 #define FRAME_ERROR 6
 
 /* Loads, then a store into what can only be read: they are done, it is not. */
@@ -244,11 +250,11 @@ static void test_store_into_own_code(void **state)
         const char *code;
         uint32_t ecx, edx, edi, esi;
     } ways[] = {
-        {"8b 43 20 88 4b 40 8b 73 24 42 03 73 28 f4", 0x47, 1, 0, 0x1111},  /* X: elsewhere */
-        {"8b 43 20 88 4b 09 8b 73 24 42 03 73 28 f4", 0x47, 0, 1, 0x1111},  /* inc edx becomes inc edi */
-        {"8b 43 20 00 4b 09 8b 73 24 42 03 73 28 f4", 5, 0, 1, 0x1111},     /* likewise, by add [ebx+9], cl */
-        {"8b 43 20 88 4b 06 8b 73 24 42 03 73 28 f4", 3, 1, 0, 0x51111},    /* mov esi becomes add esi */
-        {"8b 43 20 88 4b 0c 8b 73 24 42 03 73 28 f4", 0x24, 1, 0, 0x222},   /* the last reads what the one before did */
+        {"8b 43 20 88 4b 40 8b 73 24 42 03 73 28 f4", 0x47, 1, 0, 0x1111}, /* X: elsewhere */
+        {"8b 43 20 88 4b 09 8b 73 24 42 03 73 28 f4", 0x47, 0, 1, 0x1111}, /* inc edx becomes inc edi */
+        {"8b 43 20 00 4b 09 8b 73 24 42 03 73 28 f4", 5, 0, 1, 0x1111},    /* likewise, by add [ebx+9], cl */
+        {"8b 43 20 88 4b 06 8b 73 24 42 03 73 28 f4", 3, 1, 0, 0x51111},   /* mov esi becomes add esi */
+        {"8b 43 20 88 4b 0c 8b 73 24 42 03 73 28 f4", 0x24, 1, 0, 0x222},  /* the last reads what the one before did */
     };
     struct translate_options options = at_once();
     struct stage *s = stage_create(&options, 51, false, false);
@@ -329,10 +335,14 @@ static void test_baseline(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_fault_at_the_store), cmocka_unit_test(test_store_into_own_code),
-        cmocka_unit_test(test_usual),          cmocka_unit_test(test_alignment_check),
-        cmocka_unit_test(test_counted),        cmocka_unit_test(test_without_passes),
-        cmocka_unit_test(test_small_blocks),   cmocka_unit_test(test_baseline),
+        cmocka_unit_test(test_fault_at_the_store),
+        cmocka_unit_test(test_store_into_own_code),
+        cmocka_unit_test(test_usual),
+        cmocka_unit_test(test_alignment_check),
+        cmocka_unit_test(test_counted),
+        cmocka_unit_test(test_without_passes),
+        cmocka_unit_test(test_small_blocks),
+        cmocka_unit_test(test_baseline),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
