@@ -42,16 +42,6 @@ static struct translation *build(struct translator *t, const struct translation_
     return made;
 }
 
-/* Even an engine that translates at once lets code that keeps being written to earn it first. */
-#define CHURN_LIMIT 16
-
-static bool churns(const struct translator *t, uint64_t physical)
-{
-    uint64_t page = physical >> PAGE_SHIFT;
-
-    return page < t->cache.page_count && t->cache.churn[page] > CHURN_LIMIT;
-}
-
 struct translation *translator_find(struct translator *t)
 {
     struct translation_key key;
@@ -63,7 +53,7 @@ struct translation *translator_find(struct translator *t)
     if (!locate(t, &key, &linear))
         return NULL;
     found = cache_find(&t->cache, &key);
-    if (!found && t->options.threshold == 0 && !(t->cpu->mode & MODE_SINGLE) && !churns(t, key.physical))
+    if (!found && t->options.threshold == 0 && !(t->cpu->mode & MODE_SINGLE))
         found = build(t, &key, linear);
     return found;
 }
