@@ -47,15 +47,19 @@ def find_kit(kit, guests, default):
     return kit, guests
 
 
-def run_kit(kit, guests, command, patterns, native, options):
-    """One run: {name: {"native": s, "emulator": s, "checksum": text}} in processor seconds."""
+def run_kit(kit, guests, machine, patterns, native, options):
+    """One run: {name: {"native": s, "emulator": s, "checksum": text}} in processor seconds. Notes the machine's memory."""
     found = {}
     with tempfile.NamedTemporaryFile("r", suffix=".tsv") as rows:
         arguments = [f"{kit}/run.sh", "-g", guests, "-a", "i386", "-b", patterns, "-n", "1", "-t", str(options.limit),
                      "-s", str(options.kit_scale), "-o", rows.name]
         if not native:
             arguments.append("--no-native")
-        subprocess.run([*arguments, "--", *command], stdout=subprocess.DEVNULL, check=False)
+        process = subprocess.Popen([*arguments, "--", *machine.command], stdout=subprocess.DEVNULL)
+        # Of all that the kit waited for: its emulator is by far the largest.
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        machine.note_memory("kit", usage.ru_maxrss * 1024)
         for row in csv.reader(rows, delimiter="\t"):
             seconds = [None if cell in ("-", "") else float(cell) for cell in row[9:11]]
             found[row[2]] = {"native": seconds[0], "emulator": seconds[1], "checksum": row[8] or "missing"}

@@ -3,6 +3,7 @@
 A cost is (wall seconds, processor seconds). Processor seconds are those of all threads of the process, by
 its CPU clock: they do not count waiting for a processor that others use."""
 
+import dataclasses
 import os
 import select
 import signal
@@ -36,6 +37,14 @@ class Console:
         self.process.stdout.close()
         self.process.wait()
 
+    def peak_memory(self):
+        """The most host memory (resident set) that the program had so far, in bytes; 0 if it is gone."""
+        try:
+            with open(f"/proc/{self.process.pid}/status", encoding="ascii", errors="replace") as file:
+                return next((int(line.split()[1]) * 1024 for line in file if line.startswith("VmHWM:")), 0)
+        except OSError:
+            return 0
+
     def lines(self):
         """Yields (wall, cpu, text)."""
         descriptor, pending = self.process.stdout.fileno(), b""
@@ -59,6 +68,10 @@ class Machine:
 
     def __init__(self, name, command):
         self.name, self.command = name, command
+        self.memory = {}  # part -> most bytes of host memory in any of its runs
+
+    def note_memory(self, part, size):
+        self.memory[part] = max(self.memory.get(part, 0), size or 0)
 
     def own_guest(self, folder, words):
         return self.command + ["-m", "64", "-kernel", f"{folder}/guest.elf", "-append", words, "-nographic", "-no-reboot",
@@ -68,38 +81,66 @@ class Machine:
         return self.command + ["-m", "256", "-kernel", kernel, "-initrd", initrd, "-append", append, "-nographic", "-no-reboot"]
 
 
+@dataclasses.dataclass
+class Outcome:
+    """What one kernel of the own guest did on one side."""
+
+    suite: str
+    seconds: float
+    count: int
+    checksum: str
+
+
+class Listener:
+    """Follows the lines of the own guest or of its native twin (bench/guest/machine.c): {kernel: Outcome} in `found`."""
+
+    def __init__(self):
+        self.found, self.complaint, self.done = {}, None, False
+        self.suite, self.began, self.ended = "?", None, None
+
+    def take(self, line, cpu):
+        fields = line.split()
+        if fields[:1] == ["begin"] and len(fields) >= 3:
+            self.suite, self.began, self.ended = fields[2], cpu, None
+        elif fields[:1] == ["."]:
+            self.ended = cpu
+        elif fields[:1] == ["end"] and len(fields) == 4 and self.began is not None and self.ended is not None:
+            self.found[fields[1]] = Outcome(self.suite, self.ended - self.began, int(fields[2]), fields[3])
+        elif fields[:1] == ["fault:"]:
+            self.complaint = line
+        elif line == "done":
+            self.done = True
+        return not self.done and not self.complaint
+
+
 def run_own_guest(machine, folder, words, limit):
-    """{kernel: (seconds, count, checksum)} of one run on `machine`, and a complaint or None."""
-    found, began, ended = {}, None, None
+    """{kernel: Outcome} of one run on `machine`, and a complaint or None."""
+    listener = Listener()
     with Console(machine.own_guest(folder, words), limit) as console:
-        for wall, cpu, line in console.lines():
-            fields = line.split()
-            if fields[:1] == ["begin"] and len(fields) == 2:
-                began = cpu
-            elif line == ".":
-                ended = cpu
-            elif fields[:1] == ["end"] and len(fields) == 4 and began is not None:
-                found[fields[1]] = (ended - began, int(fields[2]), fields[3])
-            elif fields[:1] == ["fault:"]:
-                return found, line
-            elif line == "done":
-                return found, None
-        return found, "time limit" if console.timed_out else "ended early"
+        for _, cpu, line in console.lines():
+            if line.startswith("end "):
+                machine.note_memory("own", console.peak_memory())
+            if not listener.take(line, cpu):
+                break
+        if listener.done or listener.complaint:
+            return listener.found, listener.complaint
+        return listener.found, "time limit" if console.timed_out else "ended early"
 
 
 def run_native(folder, words):
     """The same of the program for the host, which looks at its own CPU clock."""
-    scale = next((word[6:] for word in words.split() if word.startswith("scale=")), "100")
-    names = [word for word in words.split() if not word.startswith("scale=")]
-    output = subprocess.run([f"{folder}/native", scale, *names], stdout=subprocess.PIPE, text=True, check=True).stdout
-    rows = [line.split() for line in output.splitlines()]
-    return {row[1]: (float(row[4]), int(row[2]), row[3]) for row in rows}
+    output = subprocess.run([f"{folder}/native", *words.split()], stdout=subprocess.PIPE, text=True, check=True).stdout
+    listener = Listener()
+    for line in output.splitlines():
+        clock = line.split()[-1] if line.startswith(("begin ", ". ")) else "0"
+        listener.take(line, float(clock))
+    return listener.found
 
 
 def time_to_line(command, text, limit):
-    """(wall, cpu) until `text` is on the console; None if it does not come."""
+    """(wall, cpu, peak memory in bytes) until `text` is on the console; None if it does not come."""
     with Console(command, limit) as console:
         for wall, cpu, line in console.lines():
             if text in line:
-                return wall, cpu
+                return wall, cpu, console.peak_memory()
     return None

@@ -13,7 +13,7 @@ static uint32_t next_random(uint32_t *state)
     return *state = x;
 }
 
-static uint32_t sum_words(const uint32_t *words, uint32_t length)
+uint32_t sum_words(const uint32_t *words, uint32_t length)
 {
     uint32_t sum = 0;
     for (uint32_t i = 0; i < length; i++)
@@ -21,7 +21,7 @@ static uint32_t sum_words(const uint32_t *words, uint32_t length)
     return sum;
 }
 
-static void fill_random(void *to, uint32_t bytes)
+void fill_random(void *to, uint32_t bytes)
 {
     uint32_t state = 2463534242u, *words = to;
     for (uint32_t i = 0; i < bytes / 4; i++)
@@ -238,24 +238,58 @@ static uint32_t run_patching(uint32_t count, struct arena *arena)
     return x;
 }
 
-static uint32_t run_code16(uint32_t count, struct arena *arena)
-{
-    fill_random(arena->data, 65536);
-    return platform_run_code16(count, arena->data);
-}
+#define CODE16_KERNELS(function, loop)                                                                                 \
+    static uint32_t run_real_##function(uint32_t count, struct arena *arena)                                           \
+    {                                                                                                                  \
+        return run_code16(CODE16_REAL, loop, count, arena);                                                            \
+    }                                                                                                                  \
+    static uint32_t run_v86_##function(uint32_t count, struct arena *arena)                                            \
+    {                                                                                                                  \
+        return run_code16(CODE16_V86, loop, count, arena);                                                             \
+    }                                                                                                                  \
+    static uint32_t run_p16_##function(uint32_t count, struct arena *arena)                                            \
+    {                                                                                                                  \
+        return run_code16(CODE16_PROTECTED, loop, count, arena);                                                       \
+    }
+CODE16_KERNELS(words, LOOP_WORDS)
+CODE16_KERNELS(parse, LOOP_PARSE)
+CODE16_KERNELS(farcopy, LOOP_FAR_COPY)
+CODE16_KERNELS(calls, LOOP_CALLS)
+CODE16_KERNELS(unpack, LOOP_UNPACK)
 
 const struct kernel kernels[] = {
-    {"loop", run_loop, 12000000},
-    {"copy", run_copy, 48000},
-    {"sieve", run_sieve, 350},
-    {"crc", run_crc, 6000},
-    {"matrix", run_matrix, 5000},
-    {"calls", run_calls, 16000},
-    {"jumps", run_jumps, 7500},
-    {"strings", run_strings, 1200000},
-    {"x87", float_x87, 80000},
-    {"sse", float_sse, 100000},
-    {"patching", run_patching, 400000},
-    {"code16", run_code16, 9000},
+    {"loop", "int", run_loop, 12000000},
+    {"copy", "int", run_copy, 48000},
+    {"sieve", "int", run_sieve, 350},
+    {"crc", "int", run_crc, 6000},
+    {"matrix", "int", run_matrix, 5000},
+    {"calls", "int", run_calls, 16000},
+    {"jumps", "int", run_jumps, 7500},
+    {"strings", "int", run_strings, 1200000},
+    {"x87", "fp", float_x87, 80000},
+    {"sse", "fp", float_sse, 100000},
+    {"sad", "simd", run_sad, 100000},
+    {"blend", "simd", run_blend, 70000},
+    {"saxpy", "simd", run_saxpy, 300000},
+    {"stencil", "simd", run_stencil, 50000},
+    {"convert", "simd", run_convert, 50000},
+    {"search", "simd", run_search, 250000},
+    {"lanes", "simd", run_lanes, 24000000},
+    {"real.words", "code16", run_real_words, 9000},
+    {"real.parse", "code16", run_real_parse, 3000},
+    {"real.farcopy", "code16", run_real_farcopy, 50000},
+    {"real.calls", "code16", run_real_calls, 80000},
+    {"real.unpack", "code16", run_real_unpack, 1000},
+    {"v86.words", "code16", run_v86_words, 9000},
+    {"v86.parse", "code16", run_v86_parse, 3000},
+    {"v86.farcopy", "code16", run_v86_farcopy, 50000},
+    {"v86.calls", "code16", run_v86_calls, 80000},
+    {"v86.unpack", "code16", run_v86_unpack, 1000},
+    {"p16.words", "code16", run_p16_words, 9000},
+    {"p16.parse", "code16", run_p16_parse, 3000},
+    {"p16.farcopy", "code16", run_p16_farcopy, 50000},
+    {"p16.calls", "code16", run_p16_calls, 80000},
+    {"p16.unpack", "code16", run_p16_unpack, 1000},
+    {"patching", "system", run_patching, 400000},
     {0},
 };

@@ -1,24 +1,19 @@
 // The kernels on the bare machine: tables, paging, the serial line, and the kernels that need privileges.
 //
-// There is no clock in here. Each kernel prints `begin NAME COUNT`, then a line with a dot when its work is
-// done, then `end NAME COUNT CHECKSUM`; whoever listens takes the time between the first two lines.
+// There is no clock in here. Each kernel prints `begin NAME SUITE @MARK`, then a line with a dot and a mark each time
+// its work is done, then `end NAME COUNT CHECKSUM`; whoever listens takes the time between the lines. A mark is the
+// time-stamp counter, for those who want to know more exactly how the time between `begin` and the last dot is divided.
 //
-// Words of the multiboot command line: scale=PERCENT, and names of kernels (none: all).
-#include "kernels.h"
-
-#include <stdbool.h>
+// Words of the multiboot command line: scale=PERCENT of the usual work, rounds=N to do it N times (N dots), names of
+// kernels or suites (none: all). `list`: only `kernel NAME SUITE COUNT WHERE` for each, where WHERE is `anywhere`, or
+// `guest` for those that need privileges.
+#include "machine.h"
 
 enum { COM1 = 0x3f8, LINE_STATUS = COM1 + 5, DEBUG_EXIT = 0xf4 };
 enum { MULTIBOOT_LOADED = 0x2badb002 };
-enum { CODE32 = 0x08, TASK = 0x38 };
+enum { CODE32 = 0x08, TASK = 0x38, SEGMENT16_CODE = 0x40, SEGMENT16_WINDOWS = 0x48 };
 enum { PAGE_PRESENT = 1, PAGE_WRITABLE = 2, PAGE_USER = 4 };
 enum { MAPPED_TABLES = 4 }; // of 4 MiB each
-
-extern void load_tables(const void *gdt_pointer, const void *idt_pointer);
-extern uint32_t run_real(uint32_t count), run_user(void (*function)(void), uint32_t count);
-extern void user_syscalls(void);
-extern void handle_syscall(void), handle_leave_user(void), handle_page_fault(void), handle_other(void);
-extern uint8_t *real_data;
 
 struct table_pointer {
     uint16_t limit;
@@ -32,7 +27,7 @@ static struct arena arena __attribute__((aligned(4096)));
 static uint32_t task_segment[26];
 static uint8_t task_stack[4096] __attribute__((aligned(16)));
 static uint64_t idt[256];
-static uint64_t gdt[8] = {
+static uint64_t gdt[9 + CODE16_WINDOWS] = {
     [1] = 0x00cf9b000000ffff, // flat code and data, rings 0 and 3
     [2] = 0x00cf93000000ffff, [3] = 0x00cffb000000ffff, [4] = 0x00cff3000000ffff,
     [5] = 0x00009b000000ffff, // 64 KiB at 0, 16-bit, for the way to real mode
@@ -72,6 +67,15 @@ static void print_number(uint32_t value, uint32_t base, int digits)
     print(at);
 }
 
+static void print_mark(void)
+{
+    uint32_t low, high;
+    __asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
+    print(" @");
+    print_number(high, 16, 8);
+    print_number(low, 16, 8);
+}
+
 // Returns when the last bit is on the line, so that slow lines do not run into the measured time.
 static void print_end_of_line(void)
 {
@@ -101,10 +105,18 @@ static void set_gate(unsigned vector, void (*handler)(void), unsigned privilege)
         (uint64_t)(offset >> 16) << 48 | (uint64_t)(0x8e00 | privilege << 13) << 32 | CODE32 << 16 | (offset & 0xffff);
 }
 
+// A 16-bit segment of 64 KiB.
+static uint64_t make_segment16(const uint8_t *base, unsigned access)
+{
+    uint32_t address = (uint32_t)(uintptr_t)base;
+    return (uint64_t)access << 40 | (uint64_t)(address & 0xffffff) << 16 | 0xffff;
+}
+
 static void set_up_tables(void)
 {
     for (unsigned vector = 0; vector < 32; vector++)
         set_gate(vector, handle_other, 0);
+    set_gate(13, handle_general_protection, 0);
     set_gate(14, handle_page_fault, 0);
     set_gate(0x80, handle_syscall, 3);
     set_gate(0x81, handle_leave_user, 3);
@@ -113,6 +125,9 @@ static void set_up_tables(void)
     task_segment[2] = 0x10;
     gdt[TASK / 8] = (uint64_t)(task >> 24) << 56 | (uint64_t)0x89 << 40 | (uint64_t)(task & 0xffffff) << 16 |
                     (sizeof(task_segment) - 1);
+    gdt[SEGMENT16_CODE / 8] = make_segment16(real_code16, 0x9b);
+    for (unsigned window = 0; window < CODE16_WINDOWS; window++)
+        gdt[SEGMENT16_WINDOWS / 8 + window] = make_segment16(real_data + window * CODE16_WINDOW_STEP, 0x93);
     struct table_pointer gdt_pointer = {sizeof(gdt) - 1, (uint32_t)(uintptr_t)gdt};
     struct table_pointer idt_pointer = {sizeof(idt) - 1, (uint32_t)(uintptr_t)idt};
     load_tables(&gdt_pointer, &idt_pointer);
@@ -137,11 +152,31 @@ static void set_up_processor(void)
     __asm__ volatile("fninit");
 }
 
-uint32_t platform_run_code16(uint32_t count, uint8_t *data)
+uint32_t platform_run_code16(enum code16_mode mode, enum code16_loop loop, uint32_t count, const uint8_t *data)
 {
+    extern const uint8_t code16[], code16_from_v86[];
+    uint32_t data_segment = (uint32_t)(uintptr_t)real_data >> 4, code_segment = (uint32_t)(uintptr_t)real_code16 >> 4;
+    uint16_t segments[CODE16_WINDOWS];
     for (uint32_t i = 0; i < 65536; i++)
         real_data[i] = data[i];
-    return run_real(count);
+    for (uint32_t i = 0; i < CODE16_WINDOWS; i++)
+        segments[i] = mode == CODE16_PROTECTED ? (uint16_t)(SEGMENT16_WINDOWS + 8 * i)
+                                               : (uint16_t)(data_segment + i * (CODE16_WINDOW_STEP / 16));
+    code16_place_segments(loop, real_data, segments);
+    if (mode == CODE16_REAL)
+        return run_real(count, loop);
+    if (mode == CODE16_PROTECTED)
+        return call_segment16(count, loop, SEGMENT16_CODE, SEGMENT16_WINDOWS);
+    return run_v86(count, loop, code_segment, (uint32_t)(code16_from_v86 - code16), data_segment);
+}
+
+// A program in virtual-8086 mode that needs its monitor all the time.
+static uint32_t run_traps(uint32_t count, struct arena *memory)
+{
+    extern const uint8_t code16[], code16_service[];
+    *(volatile uint16_t *)(0x60 * 4) = (uint16_t)(code16_service - code16);
+    *(volatile uint16_t *)(0x60 * 4 + 2) = (uint16_t)((uint32_t)(uintptr_t)real_code16 >> 4);
+    return run_code16(CODE16_V86, LOOP_TRAPS, count, memory);
 }
 
 // Into ring 0 and back, by interrupt gate and IRET.
@@ -154,6 +189,8 @@ static uint32_t run_syscalls(uint32_t count, struct arena *unused)
 static uint32_t run_faults(uint32_t count, struct arena *unused)
 {
     uint32_t sum = 0;
+    for (uint32_t i = 0; i < sizeof(fault_page); i++)
+        fault_page[i] = 0;
     for (uint32_t i = 0; i < count; i++) {
         *fault_entry &= ~(uint32_t)PAGE_PRESENT;
         __asm__ volatile("invlpg %0" ::"m"(*fault_page) : "memory");
@@ -178,9 +215,10 @@ static uint32_t run_flushes(uint32_t count, struct arena *memory)
 }
 
 static const struct kernel privileged_kernels[] = {
-    {"syscalls", run_syscalls, 1000000},
-    {"faults", run_faults, 600000},
-    {"flushes", run_flushes, 300000},
+    {"syscalls", "system", run_syscalls, 1000000},
+    {"faults", "system", run_faults, 600000},
+    {"flushes", "system", run_flushes, 300000},
+    {"v86.traps", "system", run_traps, 150000},
     {0},
 };
 
@@ -196,10 +234,11 @@ static bool has_word(const char *line, const char *word)
     return false;
 }
 
-static uint32_t read_scale(const char *line)
+// The number behind `name`, as in scale=50.
+static uint32_t read_number(const char *line, const char *name, uint32_t otherwise)
 {
     for (; *line; line++) {
-        const char *a = line, *b = "scale=";
+        const char *a = line, *b = name;
         while (*b && *a == *b)
             a++, b++;
         uint32_t value = 0;
@@ -208,33 +247,57 @@ static uint32_t read_scale(const char *line)
         if (value)
             return value;
     }
-    return 100;
+    return otherwise;
 }
 
-static bool names_a_kernel(const char *line, const struct kernel *list)
+static bool is_wanted(const char *line, const struct kernel *kernel)
+{
+    return has_word(line, kernel->name) || has_word(line, kernel->suite);
+}
+
+static bool wants_any(const char *line, const struct kernel *list)
 {
     for (; list->name; list++)
-        if (has_word(line, list->name))
+        if (is_wanted(line, list))
             return true;
     return false;
 }
 
-static void run_kernels(const struct kernel *list, const char *line, bool all, uint32_t percent)
+static void run_kernel(const struct kernel *kernel, uint32_t percent, uint32_t rounds)
+{
+    uint32_t count = kernel->count / 100 * percent + kernel->count % 100 * percent / 100, sum = 0;
+    print("begin ");
+    print(kernel->name);
+    print(" ");
+    print(kernel->suite);
+    print_mark();
+    print_end_of_line();
+    for (uint32_t round = 0; round < rounds; round++) {
+        sum = kernel->run(count, &arena);
+        print(".");
+        print_mark();
+        print_end_of_line();
+    }
+    print("end ");
+    print(kernel->name);
+    print(" ");
+    print_number(count, 10, 1);
+    print(" ");
+    print_number(sum, 16, 8);
+    print_end_of_line();
+}
+
+static void list_kernels(const struct kernel *list, const char *where)
 {
     for (; list->name; list++) {
-        if (!all && !has_word(line, list->name))
-            continue;
-        uint32_t count = list->count / 100 * percent + list->count % 100 * percent / 100;
-        print("begin ");
-        print(list->name);
-        print_end_of_line();
-        uint32_t sum = list->run(count, &arena);
-        print(".\nend ");
+        print("kernel ");
         print(list->name);
         print(" ");
-        print_number(count, 10, 1);
+        print(list->suite);
         print(" ");
-        print_number(sum, 16, 8);
+        print_number(list->count, 10, 1);
+        print(" ");
+        print(where);
         print_end_of_line();
     }
 }
@@ -249,7 +312,7 @@ static const char *find_command_line(uint32_t magic, const uint32_t *information
 
 void guest_main(uint32_t magic, const uint32_t *information)
 {
-    static char line[256];
+    static char line[1024];
     const char *from = find_command_line(magic, information);
     for (unsigned i = 0; i + 1 < sizeof(line) && from[i]; i++)
         line[i] = from[i];
@@ -258,9 +321,18 @@ void guest_main(uint32_t magic, const uint32_t *information)
     set_up_tables();
     set_up_processor();
     print("\n");
-    bool all = !names_a_kernel(line, kernels) && !names_a_kernel(line, privileged_kernels);
-    uint32_t percent = read_scale(line);
-    run_kernels(kernels, line, all, percent);
-    run_kernels(privileged_kernels, line, all, percent);
+    if (has_word(line, "list")) {
+        list_kernels(kernels, "anywhere");
+        list_kernels(privileged_kernels, "guest");
+        power_off();
+    }
+    bool all = !wants_any(line, kernels) && !wants_any(line, privileged_kernels);
+    uint32_t percent = read_number(line, "scale=", 100), rounds = read_number(line, "rounds=", 1);
+    for (const struct kernel *kernel = kernels; kernel->name; kernel++)
+        if (all || is_wanted(line, kernel))
+            run_kernel(kernel, percent, rounds);
+    for (const struct kernel *kernel = privileged_kernels; kernel->name; kernel++)
+        if (all || is_wanted(line, kernel))
+            run_kernel(kernel, percent, rounds);
     power_off();
 }

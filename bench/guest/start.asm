@@ -1,8 +1,9 @@
 ; The bare guest: entry from a multiboot loader, the way down to real mode and back, ring 3, and the
 ; exception handlers that are measured.
 
-global start, load_tables, run_real, run_user, handle_syscall, handle_leave_user, handle_page_fault, handle_other
-global user_syscalls, real_data
+global start, load_tables, run_real, run_user, leave_kernel_call, kernel_esp
+global handle_syscall, handle_leave_user, handle_page_fault, handle_other
+global user_syscalls, real_data, real_code16
 extern guest_main, guest_fault, code16, code16_end, bss_begin, guest_end, fault_entry
 
 MULTIBOOT_MAGIC equ 0x1badb002
@@ -14,7 +15,7 @@ CODE16          equ 0x28
 DATA16          equ 0x30
 TASK            equ 0x38
 REAL_BASE       equ 0x7000      ; the real-mode part is copied there
-REAL_CODE16     equ 0x7800      ; and code16 there
+REAL_CODE16     equ 0x800       ; and code16 to offset 0 of this segment
 REAL_SEGMENT    equ 0x1000      ; the data that code16 works on: 64 KiB at 10000h
 %define REAL(label) (REAL_BASE + (label) - real_begin)
 
@@ -38,10 +39,11 @@ start:  cli
         mov ecx, real_end - real_begin
         rep movsb
         mov esi, code16
-        mov edi, REAL_CODE16
+        mov edi, REAL_CODE16 * 16
         mov ecx, code16_end
         sub ecx, esi
         rep movsb
+        sub esp, 8              ; aligned to 16 bytes at the call, as compilers expect for SSE
         push ebx
         push edx
         call guest_main         ; (magic, information)
@@ -66,15 +68,17 @@ load_tables:
         ltr ax
         ret
 
-; uint32_t run_real(uint32_t count): code16 in real mode, without paging (Intel SDM vol. 3, 9.9.2).
+; uint32_t run_real(uint32_t count, uint32_t loop): code16 in real mode, without paging (Intel SDM vol. 3, 9.9.2).
 run_real:
         push ebx
         push esi
         push edi
         push ebp
         mov ecx, [esp + 20]
+        mov ebx, [esp + 24]
+        add ebx, ebx
         mov ebp, cr0
-        mov edi, esp
+        mov [kernel_esp], esp
         mov eax, ebp
         and eax, 0x7fffffff
         mov cr0, eax
@@ -86,7 +90,7 @@ run_real:
         mov fs, ax
         mov gs, ax
         mov ss, ax
-        mov esp, edi
+        mov esp, [kernel_esp]
         mov eax, ebx
         pop ebp
         pop edi
@@ -118,8 +122,9 @@ handle_leave_user:
         mov dx, DATA32
         mov ds, dx
         mov es, dx
-        mov esp, [kernel_esp]
         mov eax, ebx
+leave_kernel_call:              ; back out of what kernel_esp was set for, with EAX
+        mov esp, [kernel_esp]
         pop ebp
         pop edi
         pop esi
@@ -166,12 +171,14 @@ leave_protected_mode:
         and al, 0xfe
         mov cr0, eax
         jmp 0:REAL(.real)
-.real:  xor ax, ax
-        mov ss, ax
-        mov sp, REAL_BASE
-        mov ax, REAL_SEGMENT
+.real:  mov ax, REAL_SEGMENT
         mov ds, ax
-        call dword 0:REAL_CODE16
+        mov es, ax
+        mov ss, ax
+        mov sp, 0xfff0
+        push ebp                ; CR0 and what the loops may use
+        call dword REAL_CODE16:0
+        pop ebp
         movzx ebx, ax
         mov eax, cr0
         or al, 1
@@ -181,10 +188,11 @@ real_end:
 
 section .data
 real_data: dd REAL_SEGMENT * 16
+real_code16: dd REAL_CODE16 * 16
 section .bss align=16
-kernel_esp: resd 1
         resb 4096
 user_stack_top:
         resb 16384
 stack_top:
+kernel_esp: resd 1
 section .note.GNU-stack noalloc noexec nowrite progbits

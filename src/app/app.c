@@ -6,6 +6,7 @@
 #include "app/options.h"
 #include "monitor/gdbstub.h"
 #include "monitor/monitor.h"
+#include "monitor/statistics.h"
 #include "vm/vm.h"
 
 #include <errno.h>
@@ -122,6 +123,14 @@ static struct chardev *attach(struct app *app, const struct app_attachment *at, 
     return chardev;
 }
 
+/* Counted time: a reader who is slow must not show. */
+static void connect_port(struct app *app, struct chardev_port *port, struct chardev *chardev)
+{
+    if (app->options.vm.counted)
+        chardev_let_grow(chardev);
+    chardev_port_connect(port, chardev, &app->vm->device_lock);
+}
+
 static bool connect_ports(struct app *app, struct error *err)
 {
     for (unsigned i = 0; i < app->options.serial_count; i++) {
@@ -130,7 +139,7 @@ static bool connect_ports(struct app *app, struct error *err)
         struct chardev *chardev = attach(app, &app->options.serial[i], "serial", err);
         if (!chardev)
             return false;
-        chardev_port_connect(&app->serial[i], chardev, &app->vm->device_lock);
+        connect_port(app, &app->serial[i], chardev);
     }
     for (unsigned i = 0; i < app->options.vm.device_count; i++) {
         if (app->options.device[i].chardev < 0)
@@ -138,7 +147,7 @@ static bool connect_ports(struct app *app, struct error *err)
         struct chardev *chardev = attach(app, &app->options.device[i], "debugcon", err);
         if (!chardev)
             return false;
-        chardev_port_connect(&app->device[i], chardev, &app->vm->device_lock);
+        connect_port(app, &app->device[i], chardev);
     }
     return true;
 }
@@ -190,14 +199,6 @@ static void prepare_ports(struct app *app)
             app->options.vm.devices[i].port = &app->device[i].port;
 }
 
-static bool set_up_log(struct app *app, struct error *err)
-{
-    const struct app_options *options = &app->options;
-    if (options->log_file && !log_open(&app->vm->log, options->log_file, err))
-        return false;
-    return !options->log_items || log_enable(&app->vm->log, options->log_items, err);
-}
-
 static bool assemble(struct app *app, struct error *err)
 {
     app->loop = main_loop_create(err);
@@ -208,7 +209,7 @@ static bool assemble(struct app *app, struct error *err)
     app->host = (struct chardev_host){app->loop, &app->terminal, false, quit_from_terminal, wait_interrupted, app};
     prepare_ports(app);
     app->vm = vm_create(&app->options.vm, app->loop, err);
-    if (!app->vm || !set_up_log(app, err))
+    if (!app->vm || !options_open_trace(&app->options, &app->vm->log, err))
         return false;
     app->monitors = monitors_create(app->vm, &app->host, err);
     return app->monitors && open_chardevs(app, err) && connect_ports(app, err) && open_display(app, err) &&
@@ -243,13 +244,19 @@ static int run(struct app *app)
 {
     struct error err;
     int code = EXIT_CODE_USAGE;
-    bool assembled = assemble(app, &err);
-    if (assembled)
+    bool assembled = assemble(app, &err), told = true;
+    if (assembled) {
         code = vm_run(app->vm);
+        told = trace_hash_finish(app->vm->trace_hash, &err);
+        if (told && app->options.vm.stats_file)
+            told = statistics_write(app->vm, app->options.vm.stats_file, &err);
+    }
+    if (!told && code == EXIT_CODE_OK)
+        code = EXIT_CODE_USAGE;
     if (app->ended_by)
         code = EXIT_CODE_SIGNAL + app->ended_by;
     take_apart(app);
-    if (!assembled && !app->ended_by)
+    if ((!assembled && !app->ended_by) || !told)
         fprintf(stderr, "dragoman: %s\n", err.message); /* the terminal is back by now */
     return code;
 }

@@ -181,20 +181,64 @@ bool options_parse_rtc(const char *text, int64_t now, int64_t *epoch, struct err
     return !overlong || error_set(err, "-rtc: value is too long");
 }
 
-bool options_parse_icount(const char *text, unsigned *shift, struct error *err)
+/* hash=FILE and what belongs to it. False: no such element, or (ERR set, *OK false) a wrong one. */
+static bool parse_hash_element(const char *element, const char *value, struct trace_hash_options *hash, bool *ok,
+                               struct error *err)
 {
-    char element[128], *value;
+    const struct {
+        const char *name;
+        char *path;
+    } paths[] = {{"hash", hash->file}, {"hash-log", hash->log}};
+    uint64_t n = 0;
+
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++)
+        if (!strcmp(element, paths[i].name)) {
+            if (!value || !*value)
+                *ok = error_set(err, "-icount: %s needs the name of a file", element);
+            else if ((size_t)snprintf(paths[i].path, TRACE_HASH_PATH_SIZE, "%s", value) >= TRACE_HASH_PATH_SIZE)
+                *ok = error_set(err, "-icount: %s: the name is too long", element);
+            return true;
+        }
+    if (!strcmp(element, "hash-every")) {
+        *ok = value ? options_parse_number("-icount hash-every", value, 64, &n, err)
+                    : error_set(err, "-icount: hash-every needs a value");
+        hash->log_every = (unsigned)n;
+        return true;
+    }
+    if (strcmp(element, "hash-from") && strcmp(element, "hash-to"))
+        return false;
+    const char *option = element[5] == 'f' ? "-icount hash-from" : "-icount hash-to";
+    *ok = value ? options_parse_number(option, value, UINT64_MAX, &n, err)
+                : error_set(err, "%s needs a value", option);
+    *(element[5] == 'f' ? &hash->from : &hash->to) = n;
+    return true;
+}
+
+bool options_parse_icount(const char *text, struct vm_options *vm, struct error *err)
+{
+    char element[TRACE_HASH_PATH_SIZE + 16], *value;
     bool overlong, given = false;
+    vm->counted = true;
+    vm->trace_hash = (struct trace_hash_options){.log_every = TRACE_HASH_LOG_EVERY};
     while (options_next_element(&text, element, sizeof element, &value, &overlong)) {
         const char *number = value;
+        bool ok = true;
         if (!value && !given && isdigit((unsigned char)element[0]))
             number = element; /* -icount 3 */
         if (number == element || !strcmp(element, "shift")) {
             uint64_t n = 0;
             if (!number || !options_parse_number("-icount shift", number, 11, &n, err))
                 return number ? false : error_set(err, "-icount: shift needs a value from 0 to 10");
-            *shift = (unsigned)n;
+            vm->counted_shift = (unsigned)n;
             given = true;
+        } else if (!strcmp(element, "stop")) {
+            if (!value)
+                return error_set(err, "-icount: stop needs a number of instructions");
+            if (!options_parse_number("-icount stop", value, UINT64_MAX, &vm->counted_stop, err))
+                return false;
+        } else if (parse_hash_element(element, value, &vm->trace_hash, &ok, err)) {
+            if (!ok)
+                return false;
         } else if (!strcmp(element, "align") || !strcmp(element, "sleep")) {
             bool on;
             if (!value || !chardev_config_parse_bool(value, &on) || on)

@@ -109,8 +109,7 @@ static bool set_host_features(struct parse *parse, const char *value)
 
 static bool set_icount(struct parse *parse, const char *value)
 {
-    parse->options->vm.counted = true;
-    return options_parse_icount(value, &parse->options->vm.counted_shift, parse->err);
+    return options_parse_icount(value, &parse->options->vm, parse->err);
 }
 
 static bool set_rtc(struct parse *parse, const char *value)
@@ -341,26 +340,38 @@ static bool set_default_gdb(struct parse *parse, const char *value)
 
 static bool set_log(struct parse *parse, const char *value)
 {
-    if (!strcmp(value, "help") || !strcmp(value, "?")) {
-        fprintf(parse->out, "Log items (comma separated):\n");
-#define X(id, name, help) fprintf(parse->out, "%-15s %s\n", name, help);
-        LOG_CATEGORIES(X)
-#undef X
-        parse->done = true;
-        return true;
-    }
-    struct log scratch = {.enabled = 0};
-    struct error why;
-    if (!log_enable(&scratch, value, &why))
-        return error_set(parse->err, "-d: %s", why.message);
-    parse->options->log_items = value;
-    return true;
+    return options_set_log(parse->options, value, parse->out, &parse->done, parse->err);
+}
+
+static bool set_trace_filter(struct parse *parse, const char *value)
+{
+    return options_set_trace_filter(parse->options, value, parse->err);
+}
+
+static bool set_trace_format(struct parse *parse, const char *value)
+{
+    return options_set_trace_format(parse->options, value, parse->err);
+}
+
+static bool set_trace_syntax(struct parse *parse, const char *value)
+{
+    return options_set_trace_syntax(parse->options, value, parse->err);
 }
 
 static bool set_log_file(struct parse *parse, const char *value)
 {
     parse->options->log_file = value;
     return true;
+}
+
+static bool set_stats(struct parse *parse, const char *value)
+{
+    return options_set_stats(&parse->options->vm, value, parse->err);
+}
+
+static bool add_profiler(struct parse *parse, const char *value)
+{
+    return options_add_profiler(&parse->options->vm, parse->name, parse->err);
 }
 
 static bool print_version(struct parse *parse, const char *value)
@@ -409,7 +420,9 @@ static const struct option_row rows[] = {
     {"m", "SIZE", "memory: MiB, or with suffix K, M, G (default 128, at most 3584)", set_memory},
     {"name", "NAME", "the machine's name, for monitors", set_name},
     {"rtc", "base=BASE", "what the clock shows: utc, localtime or a date (2006-06-17T16:01:21)", set_rtc},
-    {"icount", "shift=N", "deterministic time: 2^N nanoseconds an instruction (0 to 10)", set_icount},
+    {"icount", "shift=N,...",
+     "deterministic time: 2^N nanoseconds an instruction (0 to 10); stop=INSTRUCTIONS, hash=FILE, hash-log=FILE",
+     set_icount},
     {"engine", "NAME", "auto (translates what is hot), interp, tier1 (translates at once), lockstep (both, compared)",
      set_engine},
     {"host-features", "SET", "native, or baseline: as if the host had nothing beyond x86-64-v1", set_host_features},
@@ -456,6 +469,14 @@ static const struct option_row rows[] = {
     {"gdb", "DEV", "serve gdb on DEV (tcp:[HOST]:PORT; without HOST, this machine only)", set_gdb},
     {"d", "ITEM,...", "log these; -d help lists them", set_log},
     {"D", "FILE", "log to FILE instead of standard error", set_log_file},
+    {"dfilter", "FILTER,...", "log only this: START..END, START+LENGTH, START-LENGTH, cpl=N, cr3=ADDRESS, "
+     "block=ADDRESS, first=N, hot=N", set_trace_filter},
+    {"dformat", "FORMAT", "text, or json: a line of JSON for each event", set_trace_format},
+    {"dasm", "SYNTAX", "guest code in the log: intel or att", set_trace_syntax},
+    {"stats", "FILE", "write all counters and times to FILE at the end (as JSON if it is called *.json)", set_stats},
+    {"perfmap", NULL, "tell perf the names of translations: /tmp/perf-PID.map", add_profiler},
+    {"jitdump", NULL, "write translations to jit-PID.dump, for perf inject --jit", add_profiler},
+    {"gdbjit", NULL, "show translations to a gdb that debugs the emulator", add_profiler},
     {"list-instructions", NULL, "print the instruction table", print_instructions},
     /* Accepted for the sake of scripts: they describe what is the case anyway. */
     {"no-user-config", NULL, NULL, accept},
@@ -488,15 +509,24 @@ static bool print_help(struct parse *parse, const char *value)
     return true;
 }
 
-static const struct option_row *find_row(const char *name)
+/* The row of WORD, an option with one or two dashes. --NAME=VALUE gives its value too; else *VALUE is NULL. */
+static const struct option_row *find_row(const char *word, const char **value)
 {
+    const char *name = word[1] == '-' ? word + 2 : word + 1, *equals = strchr(name, '=');
+    size_t length = equals && word[1] == '-' ? (size_t)(equals - name) : strlen(name);
+
+    *value = name[length] ? equals + 1 : NULL;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-        if (!strcmp(rows[i].name, name))
+        if (!strncmp(rows[i].name, name, length) && !rows[i].name[length])
             return &rows[i];
     return NULL;
 }
 
 /* ---- after all options ---- */
+
+/* What the RTC shows at first in counted time if nobody says otherwise: 2020-01-01 00:00:00, the same for each run. */
+#define COUNTED_RTC_EPOCH INT64_C(1577836800)
+#define RTC_UNSET         INT64_MIN
 
 #define FIRMWARE      "bios-256k.bin"
 #define VGA_FIRMWARE  "vgabios-stdvga.bin"
@@ -568,7 +598,8 @@ static void set_defaults(struct app_options *options)
     options->vm.vcpu_count = 1;
     options->vm.vga = true;
     options->vm.boot.reboot_timeout = VM_REBOOT_TIMEOUT_DEFAULT;
-    options->vm.rtc_epoch = (int64_t)time(NULL);
+    options->vm.rtc_epoch = RTC_UNSET;
+    options->trace = (struct trace_options)TRACE_OPTIONS_DEFAULT;
     options->default_serial = options->default_monitor = true;
     options->gdb.chardev = -1;
 }
@@ -588,20 +619,19 @@ enum options_result options_parse(struct app_options *options, int argc, char **
                 return OPTIONS_ERROR;
             continue;
         }
-        const char *name = word[1] == '-' ? word + 2 : word + 1;
-        const struct option_row *row = find_row(name);
-        if (!row) {
+        const char *value;
+        const struct option_row *row = find_row(word, &value);
+        if (!row || (value && !row->argument)) {
             error_set(err, "%s: invalid option (-help lists all options)", word);
             return OPTIONS_ERROR;
         }
         snprintf(shown, sizeof shown, "-%s", row->name);
         struct parse parse = {options, out, err, shown, false};
-        const char *value = NULL;
-        if (row->argument && ++i == argc) {
+        if (row->argument && !value && ++i == argc) {
             error_set(err, "%s: requires an argument", word);
             return OPTIONS_ERROR;
         }
-        if (row->argument)
+        if (row->argument && !value)
             value = argv[i];
         if (!row->set(&parse, value))
             return OPTIONS_ERROR;
@@ -609,6 +639,8 @@ enum options_result options_parse(struct app_options *options, int argc, char **
             return OPTIONS_DONE;
     }
     options->vm.firmware_on_serial = options->nographic;
+    if (options->vm.rtc_epoch == RTC_UNSET)
+        options->vm.rtc_epoch = options->vm.counted ? COUNTED_RTC_EPOCH : (int64_t)time(NULL);
     if (!check_boot(options, err) || !find_bios(options, err) || !find_vga_bios(options, err) ||
         !options_complete_drives(options, err) || !options_complete_devices(options, err) ||
         !options_complete_display(options, err))

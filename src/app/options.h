@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "monitor/monitor.h"
+#include "trace/trace.h"
 #include "vm/chardev.h"
 #include "vm/options.h"
 
@@ -52,6 +53,7 @@ struct app_options {
     bool default_serial, default_monitor;  /* nobody said otherwise */
     const char *log_items;                 /* -d */
     const char *log_file;                  /* -D */
+    struct trace_options trace;            /* -dfilter, -dformat, -dasm */
     const char *data_paths[APP_MAX_PATHS]; /* -L */
     unsigned data_path_count;
 
@@ -84,7 +86,8 @@ void options_finish(struct app_options *options);
 bool options_parse_ram_size(const char *text, uint64_t *bytes, struct error *err);
 /* "base=utc|localtime|2006-06-17T16:01:21|2006-06-17[,clock=...][,driftfix=...]". NOW: seconds since 1970. */
 bool options_parse_rtc(const char *text, int64_t now, int64_t *epoch, struct error *err);
-bool options_parse_icount(const char *text, unsigned *shift, struct error *err);
+/* -icount; sets vm->counted. */
+bool options_parse_icount(const char *text, struct vm_options *vm, struct error *err);
 /* --engine, -accel (its value, or what -M accel= says) and --host-features. */
 bool options_set_engine(struct vm_options *vm, const char *value, struct error *err);
 bool options_set_accelerator(struct vm_options *vm, const char *option, const char *text, struct error *err);
@@ -132,6 +135,21 @@ void options_finish_drives(struct app_options *options);
 bool options_set_display(struct app_options *options, const char *text, FILE *out, bool *done, struct error *err);
 /* Chooses a display if nobody has, and gives it its chardev and its monitor. After all other chardevs. */
 bool options_complete_display(struct app_options *options, struct error *err);
+
+/* ---- option_profilers.c ---- */
+/* PATH is tried now. */
+bool options_set_stats(struct vm_options *vm, const char *path, struct error *err);
+/* OPTION: "-perfmap", "-jitdump" or "-gdbjit". */
+bool options_add_profiler(struct vm_options *vm, const char *option, struct error *err);
+
+/* ---- option_trace.c ---- */
+/* -d; for -d help the list is printed to OUT and *DONE is set. */
+bool options_set_log(struct app_options *options, const char *items, FILE *out, bool *done, struct error *err);
+bool options_set_trace_filter(struct app_options *options, const char *text, struct error *err);
+bool options_set_trace_format(struct app_options *options, const char *value, struct error *err);
+bool options_set_trace_syntax(struct app_options *options, const char *value, struct error *err);
+/* Hangs the trace off LOG and opens its file. */
+bool options_open_trace(const struct app_options *options, struct log *log, struct error *err);
 
 /* ---- list_instructions.c ---- */
 void list_instructions(FILE *out);

@@ -40,19 +40,30 @@ struct native_call *add_call(struct generator *g, const struct ir_op *op, enum n
         .kind = (uint8_t)kind,
         .vector = op->vector,
         .ends = (ir_op_table[op->opcode].effects & EFFECT_ENDS) || (op->opcode == IR_INTERPRET && op->loop) ||
-                op->opcode == IR_STEP_FORWARD,
+                op->opcode == IR_STEP_FORWARD || op->opcode == IR_CHECK_SELECTOR,
         .remaining = (uint8_t)(g->block->insn_count - op->insn),
         .eip = g->block->insns[op->insn].eip,
         .next_eip = g->block->insns[op->insn].next,
         .row = g->block->insns[op->insn].row,
+        .insn = op->insn,
     };
     if (kind == NATIVE_CALLOUT) {
         call->function = (callout_fn)op->function;
         call->args = op->aux;
     } else if (kind == NATIVE_INTERPRET) {
         call->interpreted = op->aux;
+    } else if (kind == NATIVE_TRACE) {
+        call->interpreted = g->request->trace_token;
     }
     return call;
+}
+
+void mark_op(struct generator *g, const struct ir_op *op)
+{
+    if (!g->request->marks || g->result->mark_count == g->request->mark_capacity)
+        return;
+    g->request->marks[g->result->mark_count++] =
+        (struct codegen_mark){g->e->position, op ? op->n : -1, (int16_t)(op ? op->insn : -1)};
 }
 
 static void emit_charge(struct generator *g)
@@ -90,6 +101,30 @@ static void emit_step_forward(struct generator *g)
     tail->jumps[tail->jump_count++] = emit_jcc_forward(g->e, CC_NE);
 }
 
+static void emit_check_selector(struct generator *g, const struct ir_op *op)
+{
+    struct tail *tail = add_tail(g, TAIL_CALL_LEAVE);
+
+    if (!tail)
+        return;
+    emit_alu_immediate(g->e, 4, 7, SEGMENT_FIELD(op->segment, limit), 0xffff, false);
+    tail->jumps[tail->jump_count++] = emit_jcc_forward(g->e, CC_NE);
+    emit_op_extension(g->e, 1, 0xf6, 0, SEGMENT_FIELD(op->segment, attributes)); /* test */
+    emit_byte(g->e, 3u << SEGMENT_DPL_SHIFT);
+    tail->jumps[tail->jump_count++] = emit_jcc_forward(g->e, CC_NE);
+}
+
+/* The base is selector * 16: by LEA, which leaves the flags alone. */
+static void emit_set_selector(struct generator *g, const struct ir_op *op)
+{
+    unsigned selector = register_of(g, op->a);
+
+    emit_store(g->e, 2, SEGMENT_FIELD(op->segment, selector), selector);
+    emit_lea(g->e, 8, R8, rm_indexed(NO_REGISTER, selector, 3, 0));
+    emit_lea(g->e, 8, R8, rm_indexed(R8, R8, 0, 0));
+    emit_store(g->e, 8, SEGMENT_FIELD(op->segment, base), R8);
+}
+
 static void emit_check_target(struct generator *g, const struct ir_op *op)
 {
     struct tail *tail = add_tail(g, TAIL_CALL_LEAVE);
@@ -102,13 +137,21 @@ static void emit_check_target(struct generator *g, const struct ir_op *op)
 
 void emit_one(struct generator *g, const struct ir_op *op)
 {
+    mark_op(g, op);
     switch (op->opcode) {
     case IR_PROBE: emit_probe(g, op); break;
     case IR_SEGMENT: emit_segment(g, op); break;
     case IR_CHECK_TARGET: emit_check_target(g, op); break;
     case IR_STEP_FORWARD: emit_step_forward(g); break;
+    case IR_CHECK_SELECTOR: emit_check_selector(g, op); break;
+    case IR_SET_SELECTOR: emit_set_selector(g, op); break;
+    case IR_SELECTOR:
+        emit_op_mixed(g->e, 4, 2, 0x0fb7, register_of(g, op->dst), SEGMENT_FIELD(op->segment, selector)); /* movzx */
+        break;
+    case IR_REPEAT: emit_repeat(g, op); break;
     case IR_CHARGE: emit_charge(g); break;
     case IR_SECOND_PAGE: emit_second_page(g); break;
+    case IR_COUNT: emit_count_execution(g); break;
     case IR_PARK: emit_park(g->e, scratch_register(g), g->request->host_lahf); break;
     case IR_UNPARK: emit_unpark(g->e, scratch_register(g), g->request->host_lahf); break;
     case IR_UNPARK_CARRY:
@@ -126,12 +169,14 @@ void emit_one(struct generator *g, const struct ir_op *op)
             emit_mov_immediate(g->e, 4, R8, (uint32_t)op->a.value);
         else
             emit_mov(g->e, 4, R8, register_of(g, op->a));
+        emit_count_target(g);
         emit_jmp(g->e, MODE_SHAPE(g->block->mode, SEG_CS) == SHAPE_FLAT ? g->request->thunks->lookup_flat
                                                                        : g->request->thunks->lookup_other);
         break;
     case IR_CALLOUT:
     case IR_EXIT_CALLOUT:
     case IR_INTERPRET:
+    case IR_TRACE:
     case IR_RAISE: emit_call_op(g, op); break;
     default:
         if (!emit_plain_op(g, op))
@@ -160,12 +205,14 @@ static void emit_tail(struct generator *g, const struct tail *tail)
     const struct ir_op *op = &g->block->ops[tail->op];
 
     g->index = tail->op;
+    mark_op(g, op);
     for (unsigned i = 0; i < tail->jump_count; i++)
         emit_patch(e, tail->jumps[i], e->position);
     switch (tail->kind) {
     case TAIL_PROBE: emit_tail_probe(g, tail); break;
     case TAIL_SEGMENT: emit_tail_segment(g, tail); break;
     case TAIL_CALL_LEAVE: emit_call_and_leave(g, op, &tail->fpu); break;
+    case TAIL_REPEAT: emit_tail_repeat(g, tail); break;
     case TAIL_GROUP: emit_tail_group(g, tail); break;
     case TAIL_FPU_PROBE: emit_tail_fpu_probe(g, tail); break;
     case TAIL_FPU: emit_tail_fpu(g, tail); break;
@@ -243,7 +290,7 @@ bool codegen(const struct codegen_request *request, struct emitter *e, struct co
     memset(g->stub_jump_count, 0, sizeof g->stub_jump_count);
     memset(g->guarded, 0, sizeof g->guarded);
     memset(result->exits, 0, sizeof result->exits);
-    result->call_count = result->site_count = 0;
+    result->call_count = result->site_count = result->mark_count = 0;
     result->entry_eflags = e->position;
     g->in_group = g->apart = false;
     find_groups(g);
@@ -256,6 +303,7 @@ bool codegen(const struct codegen_request *request, struct emitter *e, struct co
         g->xmm_valid_after[i] = g->fpu.xmm_valid;
     }
     result->hot_end = e->position;
+    mark_op(g, NULL);
     emit_entry_home(g);
     for (unsigned i = 0; i < g->tail_count && !g->failed; i++)
         emit_tail(g, &g->tails[i]);

@@ -48,21 +48,48 @@ struct native_exit {
     uint32_t guard;       /* IR_LINK_OTHER_PAGE: offset of the 64-bit execute entry it compares with; else 0 */
 };
 
+/* For traces: from OFFSET on the code was made for the op whose number is N and the guest instruction INSN; -1: for none. */
+struct codegen_mark {
+    uint32_t offset;
+    int32_t n;
+    int16_t insn;
+};
+
+/* Exact counters of a translation, which its code increments. */
+#define NATIVE_TARGETS 16
+struct native_counters {
+    uint64_t executions;
+    uint64_t taken[2];          /* times each link was taken */
+    struct native_target {
+        uint32_t eip, used;
+        uint64_t count;
+    } targets[NATIVE_TARGETS];  /* of an indirect branch, in the order of their first use */
+    uint64_t other_targets;     /* right behind: those that found no room */
+    struct {
+        uint64_t reads, writes; /* memory accesses that C carried out */
+    } slow[];                   /* by guest instruction */
+};
+
 struct codegen_request {
     const struct ir_block *block;
     const struct native_thunks *thunks;
-    struct native_call *calls;  /* room for one per op with EFFECT_CALL or STEP_FORWARD or CHECK_TARGET */
+    struct native_call *calls;  /* room for one per op with EFFECT_CALL, STEP_FORWARD, REPEAT or CHECK_* */
     unsigned call_capacity;
     void *link_tokens[2];       /* given back by native_enter() when a link that leads nowhere yet is taken */
     uint64_t second_entry;      /* SECOND_PAGE: the execute entry that the page behind the block's first must have */
     bool counted;
     bool host_lahf;             /* LAHF and SAHF exist in long mode */
+    struct native_counters *counters; /* NULL: none; they live as long as the code */
+    void *trace_token;          /* goes to native_call.interpreted of TRACE */
+    struct codegen_mark *marks; /* NULL: not wanted; what does not fit is left out */
+    unsigned mark_capacity;
 };
 
 struct codegen_result {
     uint32_t entry_eflags, entry_home, end;
     uint32_t hot_end;           /* where out-of-line code begins */
     unsigned call_count;
+    unsigned mark_count;
     struct native_exit exits[2];
     unsigned site_count;
     struct native_site sites[CODEGEN_MAX_SITES];

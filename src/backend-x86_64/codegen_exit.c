@@ -14,6 +14,7 @@ static void use_link(struct generator *g, unsigned link, unsigned place)
     if (g->result->exits[link].used)
         g->failed = true;
     g->result->exits[link].used = true;
+    g->exit_op[link] = (uint16_t)g->index;
     g->result->exits[link].place = (uint8_t)place;
 }
 
@@ -40,6 +41,7 @@ static void emit_edge(struct generator *g, unsigned link, unsigned place)
     struct emitter *e = g->e;
     enum ir_link_kind kind = g->block->links[link].kind;
 
+    emit_count_link(g, link);
     if (kind != IR_LINK_FORWARD) {
         if (!(place & IR_PLACE_HOME))
             emit_park(e, R9, g->request->host_lahf);
@@ -66,7 +68,7 @@ void emit_exit_if(struct generator *g, const struct ir_op *op)
     struct emitter *e = g->e;
 
     emit_fpu_settle(g, false);
-    if (g->block->links[op->link].kind == IR_LINK_FORWARD) {
+    if (g->block->links[op->link].kind == IR_LINK_FORWARD && !g->request->counters) {
         emit_align_field(e, 2);
         use_link(g, op->link, op->place);
         g->result->exits[op->link].field = emit_jcc_forward(e, op->condition);
@@ -128,6 +130,7 @@ void emit_exit_stubs(struct generator *g)
         if (!x->used)
             continue;
         x->stub = e->position;
+        mark_op(g, &g->block->ops[g->exit_op[link]]);
         for (unsigned i = 0; i < g->stub_jump_count[link]; i++)
             emit_patch(e, g->stub_jumps[link][i], e->position);
         emit_mov_immediate(e, 8, R8, (uint64_t)(uintptr_t)g->request->link_tokens[link]);
@@ -136,6 +139,7 @@ void emit_exit_stubs(struct generator *g)
     for (unsigned link = 0; link < 2; link++) {
         if (!g->guarded[link])
             continue;
+        mark_op(g, &g->block->ops[g->exit_op[link]]);
         while (e->position & 7 && !e->overflow)
             emit_byte(e, 0xcc);
         g->result->exits[link].guard = e->position;
@@ -148,6 +152,7 @@ void emit_call_op(struct generator *g, const struct ir_op *op)
 {
     enum native_call_kind kind = op->opcode == IR_INTERPRET ? NATIVE_INTERPRET
                                  : op->opcode == IR_RAISE   ? NATIVE_RAISE
+                                 : op->opcode == IR_TRACE   ? NATIVE_TRACE
                                                             : NATIVE_CALLOUT;
     struct native_call *call = add_call(g, op, kind);
 

@@ -11,11 +11,6 @@
 
 #define MAX_RANGE 256
 
-static bool uses_mem(const struct ir_op *op)
-{
-    return op->dst.kind == IR_VALUE_MEM || op->a.kind == IR_VALUE_MEM || op->b.kind == IR_VALUE_MEM;
-}
-
 static bool may_join(const struct ir_block *block, unsigned index)
 {
     const struct ir_op *op = &block->ops[index];

@@ -1,11 +1,6 @@
 /* Guest memory: the inline TLB probe, segment checks, and their out-of-line parts. */
 #include "backend-x86_64/codegen_private.h"
 
-static bool uses_mem(const struct ir_op *op)
-{
-    return op->dst.kind == IR_VALUE_MEM || op->a.kind == IR_VALUE_MEM || op->b.kind == IR_VALUE_MEM;
-}
-
 static bool names_high_byte(const struct ir_op *op)
 {
     return op->dst.kind == IR_VALUE_HIGH || op->a.kind == IR_VALUE_HIGH || op->b.kind == IR_VALUE_HIGH;
@@ -118,16 +113,9 @@ void emit_flags_home(struct generator *g, const struct ir_op *op)
     emit_park(g->e, R9, g->request->host_lahf);
 }
 
-static int32_t segment_base(unsigned segment)
+static struct operand_rm segment_end(unsigned segment, enum ir_access access)
 {
-    return (int32_t)(offsetof(struct vcpu, state.segment) + segment * sizeof(struct segment) +
-                     offsetof(struct segment, base));
-}
-
-static int32_t segment_end(unsigned segment, enum ir_access access)
-{
-    return (int32_t)(offsetof(struct vcpu, state.segment) + segment * sizeof(struct segment)) +
-           (int32_t)(access == IR_ACCESS_READ ? offsetof(struct segment, read_end) : offsetof(struct segment, write_end));
+    return access == IR_ACCESS_READ ? SEGMENT_FIELD(segment, read_end) : SEGMENT_FIELD(segment, write_end);
 }
 
 static void emit_segment_call(struct generator *g, unsigned segment, enum ir_access access, unsigned size)
@@ -143,9 +131,9 @@ static void emit_straddle_check(struct generator *g, const struct ir_op *op, uns
     struct emitter *e = g->e;
 
     emit_mov(e, 4, R9, R8);
-    emit_op(e, 4, 0x2b, R9, rm_base(R15, segment_base(segment)));
+    emit_op(e, 4, 0x2b, R9, SEGMENT_FIELD(segment, base));
     emit_alu_immediate(e, 8, 0, rm_register(R9), op->size, false);
-    emit_op(e, 8, 0x3b, R9, rm_base(R15, segment_end(segment, op->access)));
+    emit_op(e, 8, 0x3b, R9, segment_end(segment, op->access));
     uint32_t fits = emit_jcc_short(e, CC_BE);
     emit_lea(e, 4, R8, rm_base(R9, -(int32_t)op->size));
     emit_segment_call(g, segment, op->access, op->size);
@@ -281,10 +269,10 @@ void emit_segment(struct generator *g, const struct ir_op *op)
         if (!tail)
             return;
         emit_lea(e, 8, R9, rm_base(to, op->size));
-        emit_op(e, 8, 0x3b, R9, rm_base(R15, segment_end(op->segment, op->access)));
+        emit_op(e, 8, 0x3b, R9, segment_end(op->segment, op->access));
         tail->jumps[tail->jump_count++] = emit_jcc_forward(e, CC_A);
     }
-    emit_op(e, 4, 0x03, to, rm_base(R15, segment_base(op->segment)));
+    emit_op(e, 4, 0x03, to, SEGMENT_FIELD(op->segment, base));
     if (g->tail_count && g->tails[g->tail_count - 1].op == g->index)
         g->tails[g->tail_count - 1].resume = e->position;
 }

@@ -7,9 +7,11 @@
 #define MAX_TAILS 512
 #define NO_TEMP_REGISTER 0xff
 
+#define TAIL_JUMPS 9
+
 /* Code out of line, emitted behind the block. */
 enum tail_kind { TAIL_PROBE, TAIL_SEGMENT, TAIL_CALL_LEAVE, TAIL_CHARGE, TAIL_DIVIDE,
-                 TAIL_FPU_PROBE, TAIL_FPU, TAIL_SECOND_PAGE, TAIL_GROUP };
+                 TAIL_FPU_PROBE, TAIL_FPU, TAIL_SECOND_PAGE, TAIL_GROUP, TAIL_REPEAT };
 
 /* Guest FPU state that is in host registers, or not written down yet, at a point of the block. */
 struct fpu_point {
@@ -25,7 +27,7 @@ struct tail {
     uint8_t jump_count;
     uint16_t op;        /* index */
     bool apart;         /* left from a group's out-of-line code */
-    uint32_t jumps[2];  /* fields to patch to the tail code */
+    uint32_t jumps[TAIL_JUMPS]; /* fields to patch to the tail code */
     uint32_t resume;    /* where the hot path goes on */
     uint8_t linear;     /* TAIL_PROBE: register with the linear address */
     uint32_t site;      /* TAIL_DIVIDE: offset of the instruction */
@@ -54,6 +56,7 @@ struct generator {
     uint32_t op_end[IR_MAX_OPS];            /* position behind each op of the hot path */
     uint32_t stub_jumps[2][4];             /* jumps to the stubs of the links */
     unsigned stub_jump_count[2];
+    uint16_t exit_op[2];                   /* the op that takes the link */
     bool guarded[2];                       /* the link compares an execute entry */
     uint32_t guard_field[2];
     unsigned group_count;
@@ -75,6 +78,16 @@ struct generator {
 #define FREE_R9 4u
 
 #define CPU(field) rm_base(R15, NATIVE_OFFSET(field))
+
+/* A field of segment register NUMBER in the vCPU. */
+#define SEGMENT_FIELD(number, field) \
+    rm_base(R15, (int32_t)(offsetof(struct vcpu, state.segment) + (number) * sizeof(struct segment) + \
+                           offsetof(struct segment, field)))
+
+static inline bool uses_mem(const struct ir_op *op)
+{
+    return op->dst.kind == IR_VALUE_MEM || op->a.kind == IR_VALUE_MEM || op->b.kind == IR_VALUE_MEM;
+}
 
 static inline unsigned width_index(unsigned width)
 {
@@ -118,6 +131,10 @@ void emit_fpu_settle(struct generator *g, bool call);
 /* Loads the XMM registers of SET from the vCPU. */
 void emit_xmm_reload(struct generator *g, unsigned set);
 
+/* codegen_string.c */
+void emit_repeat(struct generator *g, const struct ir_op *op);
+void emit_tail_repeat(struct generator *g, const struct tail *tail);
+
 /* codegen_exit.c */
 void emit_exit(struct generator *g, const struct ir_op *op);
 void emit_exit_if(struct generator *g, const struct ir_op *op);
@@ -125,7 +142,15 @@ void emit_exit_loop(struct generator *g, const struct ir_op *op);
 void emit_exit_stubs(struct generator *g);
 void emit_call_op(struct generator *g, const struct ir_op *op);
 
+/* codegen_counters.c: all flag-neutral but emit_count_target(). r8, r9 are lost. Nothing without counters. */
+void emit_count_execution(struct generator *g);
+void emit_count_link(struct generator *g, unsigned link);
+/* r8d: the target, kept. EFLAGS, r9 and r10 are lost. */
+void emit_count_target(struct generator *g);
+
 /* codegen.c */
+/* What follows is for OP; NULL: for none. */
+void mark_op(struct generator *g, const struct ir_op *op);
 void emit_one(struct generator *g, const struct ir_op *op);
 struct tail *add_tail(struct generator *g, enum tail_kind kind);
 void add_site(struct generator *g, enum native_site_kind kind, uint32_t offset, uint32_t recovery);

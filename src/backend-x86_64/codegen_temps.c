@@ -11,11 +11,11 @@ static void find_last_uses(const struct ir_block *block, uint16_t *last)
 
     for (unsigned i = 0; i < block->op_count; i++) {
         const struct ir_op *op = &block->ops[i];
-        bool uses_mem = op->dst.kind == IR_VALUE_MEM || op->a.kind == IR_VALUE_MEM || op->b.kind == IR_VALUE_MEM;
+        const struct ir_value values[] = {op->dst, op->a, op->b, op->address.base, op->address.index};
 
-        for (unsigned t = 0; t < block->temp_count; t++)
-            if (ir_reads_temp(op, t) || ir_writes_temp(op, t))
-                last[t] = (uint16_t)i;
+        for (unsigned k = 0; k < sizeof values / sizeof values[0]; k++)
+            if (values[k].kind == IR_VALUE_TEMP)
+                last[values[k].number] = (uint16_t)i;
         if (op->opcode == IR_PROBE) {
             probe_temp_count = 0;
             probe_insn = op->insn;
@@ -24,7 +24,7 @@ static void find_last_uses(const struct ir_block *block, uint16_t *last)
             if (op->address.index.kind == IR_VALUE_TEMP)
                 probe_temps[probe_temp_count++] = op->address.index.number;
         }
-        if (uses_mem && op->insn == probe_insn)
+        if (uses_mem(op) && op->insn == probe_insn)
             for (unsigned k = 0; k < probe_temp_count; k++)
                 last[probe_temps[k]] = (uint16_t)i;
     }
@@ -48,7 +48,7 @@ static bool probe_is_live(const struct ir_block *block, unsigned index)
 
         if (op->opcode == IR_PROBE)
             return false;
-        if (op->dst.kind == IR_VALUE_MEM || op->a.kind == IR_VALUE_MEM || op->b.kind == IR_VALUE_MEM)
+        if (uses_mem(op))
             return true;
     }
     return false;

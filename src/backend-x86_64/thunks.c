@@ -193,6 +193,8 @@ static uint32_t emit_access(struct emitter *e, unsigned size, unsigned table, ui
     emit_push(e, R8);
     emit_push(e, R10);
     emit_push(e, R11);
+    emit_load(e, 8, RAX, rm_base(RSP, 24)); /* the return address: for profiles */
+    emit_store(e, 8, CPU(native.fault_address), RAX);
     emit_mov(e, 8, RDI, R15);
     emit_mov(e, 4, RSI, R8);
     emit_mov_immediate(e, 4, RDX, size);
@@ -344,31 +346,6 @@ static uint32_t emit_fpu_operand(struct emitter *e, const struct native_function
     return start;
 }
 
-static uint32_t emit_call_thunk(struct emitter *e, uint64_t function, uint32_t return_thunk)
-{
-    uint32_t start = e->position;
-
-    emit_spill(e);
-    emit_push(e, R10);
-    emit_push(e, R11);
-    emit_push(e, R11);
-    emit_mov(e, 8, RDI, R15);
-    emit_mov(e, 8, RSI, R8);
-    emit_mov(e, 4, RDX, R9);
-    emit_c_call(e, function);
-    emit_pop(e, R11);
-    emit_pop(e, R11);
-    emit_pop(e, R10);
-    emit_op(e, 4, 0x85, RAX, rm_register(RAX));
-    uint32_t stay = emit_jcc_forward(e, CC_E);
-    emit_mov_immediate(e, 4, RAX, NATIVE_LEAVE_LOOKUP);
-    emit_jmp(e, return_thunk);
-    emit_patch(e, stay, e->position);
-    emit_reload(e);
-    emit_ret(e);
-    return start;
-}
-
 static uint32_t emit_lookup(struct emitter *e, bool flat, uint32_t leave_at_home)
 {
     uint32_t start = e->position, miss[5];
@@ -415,6 +392,37 @@ static uint32_t emit_lookup(struct emitter *e, bool flat, uint32_t leave_at_home
     return start;
 }
 
+/* LOOKUP: offset of lookup_other. */
+static uint32_t emit_call_thunk(struct emitter *e, uint64_t function, uint32_t return_thunk, uint32_t lookup)
+{
+    uint32_t start = e->position;
+
+    emit_spill(e);
+    emit_push(e, R10);
+    emit_push(e, R11);
+    emit_push(e, R11);
+    emit_mov(e, 8, RDI, R15);
+    emit_mov(e, 8, RSI, R8);
+    emit_mov(e, 4, RDX, R9);
+    emit_c_call(e, function);
+    emit_pop(e, R11);
+    emit_pop(e, R11);
+    emit_pop(e, R10);
+    emit_alu_immediate(e, 4, 7, rm_register(RAX), NATIVE_CALL_LEAVE, false);
+    uint32_t leave = emit_jcc_forward(e, CC_E), jump = emit_jcc_forward(e, CC_A);
+    emit_reload(e);
+    emit_ret(e);
+    emit_patch(e, jump, e->position);
+    emit_reload(e);
+    emit_pop(e, R8); /* the call's return address */
+    emit_load(e, 4, R8, CPU(state.rip));
+    emit_jmp(e, lookup);
+    emit_patch(e, leave, e->position);
+    emit_mov_immediate(e, 4, RAX, NATIVE_LEAVE_LOOKUP);
+    emit_jmp(e, return_thunk);
+    return start;
+}
+
 void thunks_emit(struct emitter *e, const struct native_functions *f, bool host_lahf, struct native_thunks *t)
 {
     t->enter = emit_enter(e);
@@ -442,9 +450,9 @@ void thunks_emit(struct emitter *e, const struct native_functions *f, bool host_
     t->commit = emit_commit(e, (uint64_t)(uintptr_t)f->commit);
     t->segment = emit_segment(e, (uint64_t)(uintptr_t)f->segment, return_thunk);
     t->fpu_operand = emit_fpu_operand(e, f);
-    t->call = emit_call_thunk(e, (uint64_t)(uintptr_t)f->call, return_thunk);
     t->lookup_flat = emit_lookup(e, true, t->leave_at_home);
     t->lookup_other = emit_lookup(e, false, t->leave_at_home);
+    t->call = emit_call_thunk(e, (uint64_t)(uintptr_t)f->call, return_thunk, t->lookup_other);
 
     t->divide = e->position;
     emit_store(e, 8, CPU(native.fault_address), R8);

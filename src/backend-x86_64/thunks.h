@@ -7,7 +7,7 @@
 #include "cpu/vcpu.h"
 
 /* An instruction that C carries out. Lives beside the translation. */
-enum native_call_kind { NATIVE_CALLOUT, NATIVE_INTERPRET, NATIVE_RAISE };
+enum native_call_kind { NATIVE_CALLOUT, NATIVE_INTERPRET, NATIVE_RAISE, NATIVE_TRACE };
 struct native_call {
     uint8_t kind;
     uint8_t vector;            /* NATIVE_RAISE */
@@ -18,6 +18,15 @@ struct native_call {
     struct callout_args *args; /* NATIVE_CALLOUT */
     const void *interpreted;   /* NATIVE_INTERPRET: what the manager made of it */
     uint16_t row;              /* of the instruction table, for statistics */
+    uint16_t insn;             /* of the block */
+    uint64_t count;            /* executions while they are profiled */
+};
+
+/* How translated code goes on after it. */
+enum native_call_result {
+    NATIVE_CALL_STAY,  /* behind the instruction */
+    NATIVE_CALL_LEAVE, /* not: something waits for the run loop */
+    NATIVE_CALL_JUMP   /* at state.rip's translation, as behind an indirect branch */
 };
 
 /* Where indirect branches are looked up. */
@@ -51,7 +60,7 @@ struct native_functions {
     /* Address (host pointer - linear) for an x87, MMX or SSE operand of WHAT & FFh bytes (bit 8: write; 9: must be 16-byte
      * aligned) if it may be accessed directly; else 0: the interpreter's. Never faults. */
     uint64_t (*fpu_operand)(struct vcpu *cpu, uint32_t linear, unsigned what);
-    /* Nonzero: leave; state.rip is set. OFFSET: of the memory operand. */
+    /* enum native_call_result; unless STAY state.rip is set. OFFSET: of the memory operand. */
     uint64_t (*call)(struct vcpu *cpu, const struct native_call *call, uint32_t offset);
 };
 
@@ -81,7 +90,6 @@ struct native_thunks {
     uint32_t lookup_flat; /* r8d: EIP; flags at home: jumps to its translation or leaves */
     uint32_t lookup_other; /* the same for code segments that are not flat */
     uint32_t divide;      /* r8: host address of the DIV: leaves with NATIVE_LEAVE_DIVIDE */
-    uint32_t park, unpark; /* unused by code: room for traces */
 };
 
 /* Emits the thunks at the emitter's position. HOST_BASE: address in the executable mapping of offset 0. */

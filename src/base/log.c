@@ -19,10 +19,15 @@ void log_init(struct log *log)
     log->enabled = 0;
     log->file = stderr;
     log->owned = false;
+    log->sink = NULL;
+    log->trace = NULL;
+    atomic_init(&log->last_id, 0);
 }
 
 void log_finish(struct log *log)
 {
+    if (log->sink)
+        log->sink->finish(log);
     if (log->owned)
         fclose(log->file);
     log_init(log);
@@ -55,20 +60,48 @@ bool log_open(struct log *log, const char *path, struct error *err)
         return error_set(err, "cannot open log file '%s': %s", path, strerror(errno));
     /* Whole lines reach the file even if the process dies. */
     setvbuf(file, NULL, _IOLBF, 0);
+    if (log->sink)
+        log->sink->closing(log);
     if (log->owned)
         fclose(log->file);
     log->file = file;
     log->owned = true;
+    if (log->sink)
+        log->sink->opened(log);
     return true;
+}
+
+static void write_line(struct log *log, int category, const char *format, va_list arguments)
+{
+    if (log->sink) {
+        char text[2048];
+        vsnprintf(text, sizeof text, format, arguments);
+        log->sink->message(log, category, text);
+        return;
+    }
+    flockfile(log->file);
+    vfprintf(log->file, format, arguments);
+    putc_unlocked('\n', log->file);
+    funlockfile(log->file);
 }
 
 void log_write(struct log *log, const char *format, ...)
 {
     va_list arguments;
-    flockfile(log->file);
     va_start(arguments, format);
-    vfprintf(log->file, format, arguments);
+    write_line(log, -1, format, arguments);
     va_end(arguments);
-    putc_unlocked('\n', log->file);
-    funlockfile(log->file);
+}
+
+void log_write_category(struct log *log, int category, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    write_line(log, category, format, arguments);
+    va_end(arguments);
+}
+
+const char *log_category_name(int category)
+{
+    return log_categories[category].name;
 }

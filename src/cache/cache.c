@@ -36,6 +36,8 @@ bool cache_init(struct code_cache *cache, struct vcpu *cpu, uint32_t size, const
     cache->cpu = cpu;
     cache->size = size;
     cache->memfd = -1;
+    cache->writer = "guest store";
+    cache->flusher = "flush";
     if (!map_code(cache, err)) {
         cache_finish(cache);
         return false;
@@ -67,6 +69,7 @@ static void free_translation(struct translation *t)
         t->free_storage(t->storage);
     free(t->sites);
     free(t->insn_eip);
+    free(t->counters);
     free(t);
 }
 
@@ -223,6 +226,8 @@ void cache_link(struct code_cache *cache, struct translation_link *link, struct 
     if (link->kind == IR_LINK_OTHER_PAGE && !entry)
         return;
     if (link->target) { /* another process may have another page there: its turn now */
+        if (cache->watcher)
+            cache->watcher->unlinked(cache->watcher->opaque, link, "relinked");
         forget_outgoing(link);
         cache->cpu->stats->chains_cut++;
     }
@@ -233,10 +238,14 @@ void cache_link(struct code_cache *cache, struct translation_link *link, struct 
     link->next_incoming = target->incoming;
     target->incoming = link;
     cache->cpu->stats->chains_made++;
+    if (cache->watcher)
+        cache->watcher->linked(cache->watcher->opaque, link);
 }
 
 static void cut(struct code_cache *cache, struct translation_link *link)
 {
+    if (cache->watcher)
+        cache->watcher->unlinked(cache->watcher->opaque, link, "target died");
     patch(cache, link->exit.field, link->exit.stub);
     link->target = NULL;
     cache->cpu->stats->chains_cut++;
@@ -303,6 +312,8 @@ static void kill(struct code_cache *cache, struct translation *t)
     if (t->dead)
         return;
     t->dead = true;
+    if (cache->watcher)
+        cache->watcher->died(cache->watcher->opaque, t);
     remove_from_table(cache, t);
     for (struct translation_link *link = t->incoming, *next; link; link = next) {
         next = link->next_incoming;
@@ -337,6 +348,7 @@ bool cache_page_written(struct code_cache *cache, uint64_t page, unsigned offset
 
     if (page >= cache->page_count)
         return false;
+    cache->death = (struct cache_death){cache->writer, true, (page << PAGE_SHIFT) + offset, length};
     for (struct translation *t = cache->page_translations[page], *next; t; t = next) {
         next = *next_on(t, page);
         if (!(lines_on(t, page) & lines))
@@ -357,6 +369,7 @@ static void empty_segment(struct code_cache *cache, unsigned number)
 {
     struct cache_segment *segment = &cache->segments[number];
 
+    cache->death = (struct cache_death){.cause = "eviction"};
     for (unsigned i = 0; i < segment->count; i++) {
         struct translation *t = segment->translations[i];
 
@@ -381,6 +394,7 @@ struct emitter *cache_begin(struct code_cache *cache)
         e->position = cache->segments_start + cache->current * cache->segment_size;
         e->end = e->position + cache->segment_size;
         cache->evictions++;
+        cache->cpu->stats->cache_evictions++;
         for (uint64_t page = 0; page < cache->page_count; page++)
             cache->churn[page] /= 2;
     }
@@ -388,8 +402,18 @@ struct emitter *cache_begin(struct code_cache *cache)
     return e;
 }
 
+void cache_forget(struct code_cache *cache, struct translation *t, const char *cause)
+{
+    if (t->dead)
+        return;
+    cache->death = (struct cache_death){.cause = cause};
+    kill(cache, t);
+    remove_from_pages(cache, t);
+}
+
 void cache_flush(struct code_cache *cache)
 {
+    cache->death = (struct cache_death){.cause = cache->flusher};
     for (unsigned s = 0; s < CACHE_SEGMENTS; s++)
         for (unsigned i = 0; i < cache->segments[s].count; i++) {
             struct translation *t = cache->segments[s].translations[i];

@@ -16,6 +16,23 @@
 #define CACHE_HASH_SIZE 65536u
 
 struct translation;
+struct translation_link;
+
+/* Who is told what happens to translations, or NULL. */
+struct cache_watcher {
+    void *opaque;
+    void (*linked)(void *opaque, const struct translation_link *link); /* it has its target */
+    void (*unlinked)(void *opaque, const struct translation_link *link, const char *cause); /* still has it */
+    void (*died)(void *opaque, struct translation *translation); /* code_cache.death tells why */
+};
+
+/* Why translations die. */
+struct cache_death {
+    const char *cause;   /* as traces tell it: docs/trace-format.md */
+    bool written;        /* because LENGTH bytes at guest-physical PHYSICAL were written */
+    uint64_t physical;
+    uint32_t length;
+};
 
 struct translation_link {
     struct translation *from;
@@ -36,11 +53,13 @@ struct translation_key {
 
 struct translation {
     struct translation_key key;
+    uint64_t id;              /* never given to another one */
     uint32_t linear;
     uint32_t start, entry_eflags, entry_home, hot_end, end; /* offsets in the code range */
     uint16_t length;          /* guest bytes */
     uint16_t insn_count;
     bool uses_fpu;            /* x87, MMX or SSE */
+    uint8_t divide_faults;    /* #DE that came as a host fault */
     uint32_t checked;         /* lockstep: how often it ran */
     bool dead;
     uint8_t segment;
@@ -56,6 +75,7 @@ struct translation {
     struct translation_link links[2];
     struct translation_link *incoming;
     uint32_t *insn_eip;       /* of each instruction */
+    struct native_counters *counters; /* NULL: none */
     struct native_site *sites; /* by offset; SITE_DIVIDE among them */
     unsigned site_count;
     void *storage;            /* calls, their arguments, interpreted operations: freed with the translation */
@@ -83,6 +103,9 @@ struct code_cache {
     struct native_jump *jumps;
     struct translation **jump_owners; /* whose each entry of jumps is */
     uint64_t evictions;
+    const struct cache_watcher *watcher;
+    struct cache_death death;  /* of who dies now */
+    const char *writer, *flusher; /* the causes in cache_page_written(), cache_flush() */
 };
 
 /* SIZE of the code range in bytes, 1 MiB .. 1 GiB. Emits the thunks. Fails with a message. */
@@ -118,6 +141,8 @@ void cache_link(struct code_cache *cache, struct translation_link *link, struct 
 void cache_remember_jump(struct code_cache *cache, struct translation *translation);
 /* Bytes of a RAM page changed: kills what was made from them. Returns true if something died. */
 bool cache_page_written(struct code_cache *cache, uint64_t page, unsigned offset, unsigned length);
+/* Kills TRANSLATION alone, which may be running. CAUSE: as traces tell it. */
+void cache_forget(struct code_cache *cache, struct translation *translation, const char *cause);
 /* Kills everything; translated code may be running (it leaves by itself: see native.leave). */
 void cache_flush(struct code_cache *cache);
 /* The translation whose code HOST_ADDRESS (executable mapping) lies in, dead ones included; NULL: none. */

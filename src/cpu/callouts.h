@@ -24,4 +24,8 @@ CALLOUTS(X)
 #undef X
 #define callout_none NULL
 
+/* STI for an engine that executes one more instruction before anybody looks for interrupts: without ATTENTION_EVENT. The
+ * engine forgets state.interrupt_shadow when it goes on, and posts the event when it does not. */
+bool callout_sti_before_another(struct vcpu *cpu, const struct callout_args *args);
+
 #endif

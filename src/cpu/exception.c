@@ -4,6 +4,9 @@
 
 #include "cpu/debug.h"
 #include "cpu/interrupt.h"
+#include "trace/trace.h"
+
+#include <string.h>
 
 #define ERROR_EXT 1u /* Intel SDM vol. 3, 6.13 */
 
@@ -46,6 +49,18 @@ bool cpu_raise_memory_fault(struct vcpu *cpu)
 bool cpu_raise_debug(struct vcpu *cpu, uint32_t status, bool trap)
 {
     return raise(cpu, (struct pending_exception){.vector = EXC_DB, .debug_status = status, .trap = trap});
+}
+
+/* ---- counted time: the trace hash ---- */
+
+static void count_event(struct vcpu *cpu, enum trace_event kind, unsigned vector, uint32_t error)
+{
+    const struct cpu_state *s = &cpu->state;
+    uint64_t words[13] = {vector, error, s->segment[SEG_CS].selector, (uint32_t)s->rip, s->system_flags};
+
+    for (unsigned i = 0; i < 8; i++)
+        words[5 + i] = (uint32_t)s->gpr[i];
+    trace_hash_event(cpu->trace_hash, kind, words, ARRAY_SIZE(words));
 }
 
 /* ---- one attempt ---- */
@@ -164,13 +179,38 @@ static struct pending_exception take_exception(struct vcpu *cpu)
     return taken;
 }
 
+/* EVENT: for exceptions; NULL. */
+static void trace_delivery(struct vcpu *cpu, const char *kind, uint8_t vector, const struct event *event)
+{
+    const struct segment *cs = &cpu->state.segment[SEG_CS];
+    struct trace_int told = {
+        .kind = kind,
+        .vector = vector,
+        .has_error = event && event->has_error,
+        .error = event ? event->error : 0,
+        .has_address = event && vector == EXC_PF,
+        .address = cpu->state.cr2,
+        .has_eax = !strcmp(kind, "software"),
+        .eax = (uint32_t)cpu->state.gpr[GPR_AX],
+        .cs = cs->selector,
+        .eip = (uint32_t)cpu->state.rip,
+        .linear = (uint32_t)(cs->base + (uint32_t)cpu->state.rip),
+        .cpl = (uint8_t)cpu_cpl(cpu),
+        .cr3 = cpu->state.cr3,
+    };
+
+    trace_int(cpu->log, &told);
+}
+
 static void count_exception(struct vcpu *cpu, const struct event *event)
 {
     cpu->stats->exceptions++;
+    if (unlikely(cpu->trace_hash))
+        count_event(cpu, TRACE_EXCEPTION, event->vector, event->error);
     if (event->vector == EXC_PF)
         cpu->stats->page_faults++;
-    LOG(cpu->log, INT, "exception %u error %04x at %04x:%08x cr2 %08x", event->vector, event->error,
-        cpu->state.segment[SEG_CS].selector, (uint32_t)cpu->state.rip, (uint32_t)cpu->state.cr2);
+    if (LOG_ENABLED(cpu->log, INT))
+        trace_delivery(cpu, "exception", event->vector, event);
 }
 
 static void deliver_until_taken(struct vcpu *cpu, struct event event)
@@ -201,6 +241,9 @@ void cpu_deliver_exception(struct vcpu *cpu)
 {
     struct pending_exception exception = take_exception(cpu);
 
+    cpu->mmu.devices_alone = false;
+    if (unlikely(cpu->trace_hash))
+        trace_hash_account(cpu->trace_hash);
     record_status(cpu, &exception);
     deliver_until_taken(cpu, event_of_exception(cpu, &exception));
 }
@@ -217,8 +260,10 @@ bool interrupt_deliver_software(struct vcpu *cpu, uint8_t vector, enum interrupt
         .return_rip = (uint32_t)return_rip,
     };
 
-    LOG(cpu->log, INT, "software interrupt %02x at %04x:%08x eax %08x", vector, cpu->state.segment[SEG_CS].selector,
-        (uint32_t)cpu->state.rip, (uint32_t)cpu->state.gpr[GPR_AX]);
+    if (unlikely(cpu->trace_hash))
+        count_event(cpu, TRACE_SOFTWARE_INTERRUPT, vector, 0);
+    if (LOG_ENABLED(cpu->log, INT))
+        trace_delivery(cpu, "software", vector, NULL);
     return interrupt_deliver(cpu, &event);
 }
 
@@ -230,8 +275,12 @@ bool cpu_deliver_interrupt(struct vcpu *cpu, uint8_t vector, enum interrupt_sour
     if (source == INTERRUPT_NMI)
         cpu->state.nmi_blocked = true; /* until IRET: Intel SDM vol. 3, 6.7.1 */
     cpu->stats->interrupts++;
-    LOG(cpu->log, INT, "interrupt %02x at %04x:%08x", vector, cpu->state.segment[SEG_CS].selector,
-        (uint32_t)cpu->state.rip);
+    if (unlikely(cpu->trace_hash)) {
+        trace_hash_account(cpu->trace_hash);
+        count_event(cpu, TRACE_INTERRUPT, vector, 0);
+    }
+    if (LOG_ENABLED(cpu->log, INT))
+        trace_delivery(cpu, "interrupt", vector, NULL);
     deliver_until_taken(
         cpu, (struct event){.vector = vector, .eflags = cpu_eflags(cpu), .return_rip = (uint32_t)cpu->state.rip});
     return true;

@@ -38,7 +38,7 @@ bool callout_cli(struct vcpu *cpu, const struct callout_args *args)
     }
 }
 
-bool callout_sti(struct vcpu *cpu, const struct callout_args *args)
+bool callout_sti_before_another(struct vcpu *cpu, const struct callout_args *args)
 {
     switch (interrupt_flag_access(cpu)) {
     case ACCESS_IF:
@@ -46,7 +46,8 @@ bool callout_sti(struct vcpu *cpu, const struct callout_args *args)
             cpu->state.system_flags |= FLAG_IF;
             cpu->state.interrupt_shadow |= INHIBIT_STI;
             /* Not cpu_post_attention(): nobody has to be woken, this thread asks itself. */
-            atomic_fetch_or(&cpu->attention, ATTENTION_EVENT | (cpu->interrupt_line ? ATTENTION_INTERRUPT : 0u));
+            if (cpu->interrupt_line)
+                atomic_fetch_or(&cpu->attention, ATTENTION_INTERRUPT);
         }
         return true;
     case ACCESS_VIF:
@@ -58,6 +59,14 @@ bool callout_sti(struct vcpu *cpu, const struct callout_args *args)
     default:
         return cpu_raise_error(cpu, EXC_GP, 0);
     }
+}
+
+bool callout_sti(struct vcpu *cpu, const struct callout_args *args)
+{
+    TRY(callout_sti_before_another(cpu, args));
+    if (cpu->state.interrupt_shadow)
+        atomic_fetch_or(&cpu->attention, ATTENTION_EVENT);
+    return true;
 }
 
 bool callout_pushf(struct vcpu *cpu, const struct callout_args *args)

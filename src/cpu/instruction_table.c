@@ -5,6 +5,8 @@
 #define CALLOUT_NAME_none NULL
 #define CALLOUT_STRING(callout) (sizeof(#callout) == sizeof("none") && #callout[0] == 'n' && #callout[1] == 'o' ? NULL : #callout)
 
+const char *const instruction_class_names[3] = {"innocuous", "privileged", "critical"};
+
 const struct instruction_row instruction_table[ROW_COUNT] = {
     [ROW_NONE] = {.name = "(undefined)", .kind = "callout", .attributes = ATTR_ENDS_BLOCK | ATTR_MAY_FAULT},
 #define INSN(m, k, read, written, undefined, c, attr, feat, call)                                               \

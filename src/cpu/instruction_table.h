@@ -28,6 +28,7 @@
 #include <Zydis/Zydis.h>
 
 enum instruction_class { CLASS_INNOCUOUS, CLASS_PRIVILEGED, CLASS_CRITICAL };
+extern const char *const instruction_class_names[3];
 
 #define ATTR_ENDS_BLOCK (1u << 0)  /* control may go elsewhere, or mode, interrupts or code may change */
 #define ATTR_MAY_FAULT (1u << 1)   /* apart from memory operands, which always may */

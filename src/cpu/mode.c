@@ -54,6 +54,13 @@ static uint32_t shapes(const struct vcpu *cpu)
     return bits;
 }
 
+void cpu_update_data_segment(struct vcpu *cpu, unsigned seg)
+{
+    unsigned shift = MODE_SHAPE_SHIFT + 2 * seg;
+
+    cpu->mode = (cpu->mode & ~(3u << shift)) | (uint32_t)shape_of(&cpu->state.segment[seg], false) << shift;
+}
+
 static unsigned privilege_level(const struct cpu_state *s)
 {
     if (!(s->cr0 & CR0_PE))

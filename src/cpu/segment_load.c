@@ -79,7 +79,10 @@ bool cpu_load_segment(struct vcpu *cpu, unsigned seg, uint16_t selector)
         TRY(load_protected(cpu, seg, selector));
     else
         cpu_load_segment_real(cpu, seg, selector);
-    cpu_update_mode(cpu);
+    if (seg == SEG_SS)
+        cpu_update_mode(cpu);
+    else
+        cpu_update_data_segment(cpu, seg);
     return true;
 }
 

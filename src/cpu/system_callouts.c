@@ -74,6 +74,9 @@ bool callout_hlt(struct vcpu *cpu, const struct callout_args *args)
     cpu->state.halted = true;
     if (cpu->stats)
         cpu->stats->halts++;
+    if (cpu->trace_hash)
+        trace_hash_event(cpu->trace_hash, TRACE_HALT,
+                         (const uint64_t[]){cpu->state.segment[SEG_CS].selector, (uint32_t)cpu->state.rip}, 2);
     return true;
 }
 

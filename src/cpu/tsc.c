@@ -10,7 +10,11 @@
 static uint64_t ticks_since_power_on(const struct vcpu *cpu)
 {
     uint64_t now = cpu->clock ? clock_now(cpu->clock) : 0;
-    return (uint64_t)((unsigned __int128)now * cpu->tsc_hz / 1000000000u);
+    const uint64_t second = 1000000000u;
+
+    if (cpu->tsc_hz <= UINT64_MAX / second) /* the same without a division of 128 bits */
+        return now / second * cpu->tsc_hz + now % second * cpu->tsc_hz / second;
+    return (uint64_t)((unsigned __int128)now * cpu->tsc_hz / second);
 }
 
 uint64_t cpu_read_tsc(struct vcpu *cpu)

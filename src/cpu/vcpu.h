@@ -9,6 +9,7 @@
 #include "base/compiler.h"
 #include "base/log.h"
 #include "base/stats.h"
+#include "base/trace_hash.h"
 #include "mmu/mmu.h"
 #include "mmu/ports.h"
 
@@ -263,7 +264,7 @@ struct instruction_row;
 struct native_context {
     void *translator;       /* struct translator *, or NULL */
     void *jump_cache;       /* struct native_jump *: where indirect branches are looked up */
-    uint64_t fault_address; /* host return address of the call that met a guest fault */
+    uint64_t fault_address; /* host return address of the call that met a guest fault, or that accesses memory in C */
     uint64_t caller_stack;  /* RSP of native enter */
     uint32_t bounce_linear; /* of the write that a bounce buffer stands for */
     uint32_t bounce_size;
@@ -308,6 +309,7 @@ struct vcpu {
     void (*kick)(struct vcpu *cpu); /* wakes the vCPU thread out of HLT; any thread */
     void *kick_opaque;
     struct watchpoints watchpoints; /* the debugger's: no part of the processor's state */
+    struct trace_hash *trace_hash;  /* counted time: told of every event; or NULL */
 };
 
 static_assert(offsetof(struct vcpu, state.gpr) == 0, "register operands are offsets into struct vcpu");
@@ -344,6 +346,8 @@ always_inline bool cpu_in_protected_mode(const struct vcpu *cpu)
  * mmu its class and alignment check. CPL: 0 in real mode, 3 in V86, else SS.DPL (which loads keep equal
  * to the CPL), except while cpu_set_cpl() is in force. */
 void cpu_update_mode(struct vcpu *cpu);
+/* The same when nothing but segment register SEG, neither CS nor SS, has changed. */
+void cpu_update_data_segment(struct vcpu *cpu, unsigned seg);
 /* Recomputes read_end/write_end of a segment from its limit and attributes. */
 void cpu_update_segment_ends(const struct vcpu *cpu, struct segment *segment);
 

@@ -20,7 +20,7 @@ static enum ir_link_kind link_kind(const struct lift *l, uint32_t eip)
 
     if (linear >> PAGE_SHIFT != l->block->linear >> PAGE_SHIFT)
         return IR_LINK_OTHER_PAGE;
-    return linear > l->block->linear ? IR_LINK_FORWARD : IR_LINK_BACKWARD;
+    return linear > l->block->linear && !l->behind_sti ? IR_LINK_FORWARD : IR_LINK_BACKWARD;
 }
 
 void lift_set_link(struct lift *l, unsigned link, uint32_t eip)
@@ -77,6 +77,8 @@ void lift_callout(struct lift *l)
         lift_interpret(l);
         return;
     }
+    if (lift_segment_register(l))
+        return;
     for (unsigned i = 0; i < l->insn->operand_count; i++)
         if (l->insn->operands[i].kind == OPERAND_MEMORY)
             offset = lift_offset(l, &l->insn->operands[i]);
@@ -87,6 +89,18 @@ void lift_callout(struct lift *l)
     op->aux = args;
     op->function = (void *)l->row->callout;
     l->ended = ends;
+}
+
+/* STI holds back interrupts for one instruction (Intel SDM vol. 2, STI). Nobody looks for them within a block, so that
+ * instruction may stand behind it; the block's end polls. */
+static void continue_behind_sti(struct lift *l)
+{
+    struct ir_op *op = &l->block->ops[l->block->op_count - 1];
+
+    op->opcode = IR_CALLOUT;
+    op->function = (void *)callout_sti_before_another;
+    l->ended = false;
+    l->behind_sti = true;
 }
 
 /* ---- blocks ---- */
@@ -138,7 +152,10 @@ size_t lift_block(const struct lift_request *request, struct ir_block *block, st
 
     ir_block_init(block, request->eip, request->mode, request->linear);
     storage->callout_count = storage->interpreted_count = 0;
-    while (!l.ended && block->insn_count < limit && used < request->available) {
+    while (block->insn_count < limit && used < request->available) {
+        bool shadowed = l.ended && l.row == &instruction_table[ROW_STI] && !l.behind_sti;
+        if (l.ended && !shadowed)
+            break;
         struct decoded_instruction insn;
         const uint8_t *code = request->code + used;
         size_t left = request->available - used;
@@ -148,6 +165,8 @@ size_t lift_block(const struct lift_request *request, struct ir_block *block, st
 
         if (status == DECODE_MORE)
             break;
+        if (shadowed)
+            continue_behind_sti(&l);
         l.insn = &insn;
         l.row = &instruction_table[status == DECODE_OK ? insn.row : ROW_NONE];
         l.eip = eip;
@@ -159,6 +178,8 @@ size_t lift_block(const struct lift_request *request, struct ir_block *block, st
             disassemble(request, code, insn.length, &block->insns[block->insn_count - 1]);
         lift_instruction(&l, status);
         used += bytes_of(&insn, left);
+        if (shadowed)
+            break;
     }
     if (block->insn_count && !l.ended)
         lift_exit(&l, l.next);
@@ -179,11 +200,14 @@ const char *lift_describe_row(unsigned row)
         {"pusha", "interpreter"},
         {"popa", "interpreter"},
         {"salc", "interpreter"},
-        {"string", "native; with REP interpreter"},
+        {"string", "native; REP CMPS, SCAS and LODS interpreter"},
         {"bit", "native; bit string in memory interpreter"},
     };
     const struct instruction_row *r = &instruction_table[row < ROW_COUNT ? row : ROW_NONE];
 
+    const char *segment = lift_describe_segment_row(row);
+    if (segment)
+        return segment;
     if (r->callout)
         return r->attributes & (ATTR_X87 | ATTR_MMX | ATTR_SSE) ? "interpreter" : "callout";
     for (size_t i = 0; i < ARRAY_SIZE(special); i++)

@@ -27,6 +27,7 @@ struct lift_request {
     const uint8_t *code;     /* first byte */
     size_t available;        /* bytes up to the end of the page and of the segment */
     unsigned limit;          /* instructions at most, 1..IR_MAX_INSNS */
+    bool careful_division;   /* divisions are left to the interpreter, which knows #DE before the host does */
     bool text;               /* disassemble into ir_insn.text */
 };
 

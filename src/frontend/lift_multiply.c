@@ -28,5 +28,9 @@ void lift_multiply(struct lift *l)
 
 void lift_divide(struct lift *l)
 {
+    if (l->request->careful_division) {
+        lift_interpret(l);
+        return;
+    }
     one_operand(l, l->insn->row == ROW_DIV ? IR_DIV : IR_IDIV);
 }

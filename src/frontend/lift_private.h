@@ -15,6 +15,7 @@ struct lift {
     const struct instruction_row *row;
     uint32_t eip, next; /* of this instruction; behind it, wrapped where IP wraps */
     bool ended;         /* an op that ends the block has been appended */
+    bool behind_sti;    /* this is the instruction that an STI shadows, the block's last: its exits poll */
 };
 
 typedef void lift_fn(struct lift *l);
@@ -42,6 +43,13 @@ void lift_set_link(struct lift *l, unsigned link, uint32_t eip);
 void lift_exit(struct lift *l, uint32_t eip);
 /* A copy of the instruction for the interpreter, in the block's storage. */
 struct decoded_instruction *lift_keep_instruction(struct lift *l);
+
+/* ---- lift_segment.c ---- */
+
+/* False: not an instruction with a segment register that can do without its callout. */
+bool lift_segment_register(struct lift *l);
+/* For lists; NULL: not one of those instructions. */
+const char *lift_describe_segment_row(unsigned row);
 
 /* ---- lift_fpu.c ---- */
 

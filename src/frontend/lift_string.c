@@ -1,6 +1,6 @@
-/* MOVS CMPS STOS LODS SCAS without REP; with it they are the interpreter's.
+/* MOVS CMPS STOS LODS SCAS. With REP the comparing ones and LODS are the interpreter's, and with alignment checks all are.
  *
- * They count upwards here; with DF set STEP_FORWARD goes to the interpreter. */
+ * They count upwards here; with DF set STEP_FORWARD and REPEAT go to the interpreter. */
 #include "frontend/lift_private.h"
 
 static unsigned element_size(const struct lift *l)
@@ -81,12 +81,25 @@ static void scas(struct lift *l)
     step(l, GPR_DI);
 }
 
+static void repeat(struct lift *l, lift_fn *family)
+{
+    if ((family != movs && family != stos) || (l->request->mode & MODE_AC)) {
+        lift_interpret(l);
+        return;
+    }
+    struct ir_op *op = ir_append(l->block, IR_REPEAT, l->insn->address_size);
+    op->loop = family == movs ? IR_REPEAT_MOVS : IR_REPEAT_STOS;
+    op->size = (uint8_t)element_size(l);
+    op->segment = (uint8_t)source_segment(l);
+    op->aux = lift_keep_instruction(l);
+}
+
 void lift_string(struct lift *l)
 {
     static lift_fn *const families[5] = {movs, cmps, stos, lods, scas};
 
     if (l->insn->repeat != REPEAT_NONE) {
-        lift_interpret(l);
+        repeat(l, families[(l->insn->row - ROW_MOVSB) / 3]);
         return;
     }
     ir_append(l->block, IR_STEP_FORWARD, 0)->aux = lift_keep_instruction(l);

@@ -238,6 +238,18 @@ void block_forget(struct interp *interp, struct block *block)
     }
 }
 
+void block_forget_linear(struct interp *interp, uint32_t linear)
+{
+    struct block *next;
+
+    for (unsigned h = 0; h < BLOCK_HASH_SIZE; h++)
+        for (struct block *b = interp->hash[h]; b; b = next) {
+            next = b->hash_next;
+            if (linear - b->linear < b->length)
+                block_forget(interp, b);
+        }
+}
+
 const struct op *interp_follow_slow(struct vcpu *cpu, struct link *link)
 {
     struct interp *interp = interp_of(cpu);
@@ -247,6 +259,9 @@ const struct op *interp_follow_slow(struct vcpu *cpu, struct link *link)
         interp->uncached)
         return NULL;
     if (interp->native && interp->native->has(interp->native->opaque))
+        return NULL;
+    if (unlikely(interp->breakpoint_count) &&
+        !interp_room_before_breakpoint(interp, (uint32_t)(cpu->state.segment[SEG_CS].base + link->eip), 1))
         return NULL;
     if (link->target) /* mapped elsewhere by now; the link may be right again later */
         return interp_enter_cached(cpu);

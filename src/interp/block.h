@@ -118,6 +118,8 @@ void block_lower_one(struct interp *interp, struct block *block, const struct de
 void block_flush_all(struct interp *interp);
 /* Forgets BLOCK alone (a translation takes its place); not while it runs. */
 void block_forget(struct interp *interp, struct block *block);
+/* Forgets every block that the byte at LINEAR is part of. */
+void block_forget_linear(struct interp *interp, uint32_t linear);
 /* Lines of RAM page PAGE that hold decoded code (a code source, see mmu/memory.h). */
 uint64_t block_code_lines(void *interp, uint64_t page);
 /* Written listener: kills the blocks that overlap the written lines. */

@@ -1,5 +1,6 @@
 /* Building a block: fetching code, decoding, lowering. */
 #include "interp/block.h"
+#include "interp/block_trace.h"
 #include "interp/lower.h"
 #ifdef INTERP_TEST_HOOKS
 #include "interp/test_hooks.h"
@@ -49,22 +50,6 @@ static uint64_t lines_of(unsigned offset, unsigned length)
     unsigned first = offset >> CODE_LINE_SHIFT, last = (offset + length - 1) >> CODE_LINE_SHIFT;
 
     return (~0ull << first) & (~0ull >> (63 - last));
-}
-
-static void log_instruction(const struct vcpu *cpu, const struct decoded_instruction *insn, const uint8_t *code,
-                            uint32_t mode, uint32_t eip)
-{
-    ZydisDisassembledInstruction text;
-    char hex[3 * INSTRUCTION_MAX_LENGTH + 1] = "";
-
-    for (unsigned i = 0; i < insn->length && i < INSTRUCTION_MAX_LENGTH; i++)
-        snprintf(hex + 2 * i, 4, "%02x ", code[i]);
-    if (insn->length && ZYAN_SUCCESS(ZydisDisassembleIntel(
-                            mode & MODE_CS_D ? ZYDIS_MACHINE_MODE_LEGACY_32 : ZYDIS_MACHINE_MODE_LEGACY_16, eip, code,
-                            insn->length, &text)))
-        log_write(cpu->log, "0x%08x:  %-22s %s", eip, hex, text.text);
-    else
-        log_write(cpu->log, "0x%08x:  %-22s (undefined)", eip, hex);
 }
 
 static void prepare_op(struct op *op, uint32_t eip, const struct decoded_instruction *insn)
@@ -186,8 +171,10 @@ static bool decode_crossing(struct interp *interp, struct block *block, struct f
     if (fetch->code != fetch->bytes)
         memcpy(fetch->bytes, fetch->code, first);
     fetch->code = fetch->bytes;
+    trace_hash_pause(cpu->trace_hash);
     for (size_t i = 0; i < INSTRUCTION_MAX_LENGTH; i++)
         fetch->bytes[first + i] = (uint8_t)memory_read(cpu->mmu.memory, physical.value + i, 1);
+    trace_hash_resume(cpu->trace_hash);
     size_t total = first + INSTRUCTION_MAX_LENGTH;
     if (total > room)
         total = room;
@@ -218,7 +205,7 @@ struct block *block_decode(struct interp *interp, uint32_t mode, uint32_t linear
     uint8_t *page = memory_page_pointer(memory, physical & ~(uint64_t)PAGE_MASK, &writable);
     uint64_t ram_page = page ? ram_page_of(memory, page) : UINT64_MAX;
     bool cacheable = is_cacheable(page, ram_page, writable);
-    size_t worst = sizeof(struct block) + (BLOCK_MAX_INSTRUCTIONS + 1) * sizeof(struct op);
+    size_t worst = sizeof(struct block) + (BLOCK_MAX_INSTRUCTIONS + 2) * sizeof(struct op);
     size_t start = interp->arena_used;
     struct block *block;
 
@@ -246,19 +233,22 @@ struct block *block_decode(struct interp *interp, uint32_t mode, uint32_t linear
     if (page) {
         fetch.code = page + offset;
     } else { /* a device: fetch what one instruction may need */
+        trace_hash_pause(memory->trace_hash);
         if (fetch.available > INSTRUCTION_MAX_LENGTH)
             fetch.available = INSTRUCTION_MAX_LENGTH;
         for (size_t i = 0; i < fetch.available; i++)
             fetch.bytes[i] = (uint8_t)memory_read(memory, physical + i, 1);
+        trace_hash_resume(memory->trace_hash);
         fetch.code = fetch.bytes;
         limit = 1;
     }
     if (!cacheable)
         limit = 1;
 
-    if (LOG_ENABLED(cpu->log, IN_ASM))
-        log_write(cpu->log, "----------------\nIN: linear 0x%08x physical 0x%08llx mode %08x", linear,
-                  (unsigned long long)physical, mode);
+    struct block_trace *trace = LOG_ENABLED(cpu->log, IN_ASM) ? block_trace_create(cpu->log) : NULL;
+    unsigned first = block_trace_wants_op(cpu->log); /* operations before the first instruction's */
+    if (first)
+        block_trace_make_op(block, &block->ops[block->op_count++]);
     size_t used = 0;
     bool ends = false;
     struct decoded_instruction previous = {0};
@@ -271,19 +261,20 @@ struct block *block_decode(struct interp *interp, uint32_t mode, uint32_t linear
         if (status == DECODE_MORE) {
             if (block->count)
                 break;
-            if (!decode_crossing(interp, block, &fetch, mode, &insn, &status, &cacheable))
+            if (!decode_crossing(interp, block, &fetch, mode, &insn, &status, &cacheable)) {
+                block_trace_discard(trace);
                 return NULL;
+            }
         }
-        if (LOG_ENABLED(cpu->log, IN_ASM))
-            log_instruction(cpu, &insn, fetch.code + used, mode, eip);
+        block_trace_instruction(trace, &insn, status == DECODE_OK, fetch.code + used, mode, eip);
         ends = status != DECODE_OK || (instruction_table[insn.row].attributes & ATTR_ENDS_BLOCK);
         lower_instruction(interp, block, &insn, status, mode, eip, &block->ops[block->op_count++]);
         if (status == DECODE_OK && block->count && may_fuse(interp))
-            lower_fuse(&previous, &block->ops[block->count - 1], &insn);
+            lower_fuse(&previous, &block->ops[first + block->count - 1], &insn);
         previous = insn;
         block->count++;
         used += insn.length;
-        if (used >= fetch.available)
+        if (used >= fetch.available || !interp_room_before_breakpoint(interp, linear + (uint32_t)used, 1))
             break;
     }
     block->length = (uint16_t)used;
@@ -293,7 +284,9 @@ struct block *block_decode(struct interp *interp, uint32_t mode, uint32_t linear
     block->exits[0].eip = next;
     lower_block_end(block);
     for (unsigned i = 0; i < block->count; i++)
-        block->ops[i].remaining = (uint8_t)(block->count - i);
+        block->ops[first + i].remaining = (uint8_t)(block->count - i);
+    block->ops[0].remaining = block->count;
+    block_trace_finish(trace, cpu, block);
     unsigned in_page = (unsigned)(used < PAGE_SIZE - offset ? used : PAGE_SIZE - offset);
     block->cover[0].lines = lines_of(offset, in_page ? in_page : 1);
     cpu->stats->blocks_decoded++;

@@ -25,6 +25,9 @@ struct interp_native {
     bool (*translate)(void *opaque);
     /* Executions of a new block, at guest-physical PHYSICAL, until translate() is asked. */
     uint32_t (*heat)(void *opaque, uint64_t physical);
+    /* Forget what was made from the byte at LINEAR, in any address space (a breakpoint). Any thread; the vCPU is
+     * parked. May be NULL. */
+    void (*forget)(void *opaque, uint32_t linear);
 };
 void interp_set_native(struct interp *interp, const struct interp_native *native);
 /* From a translator: the instruction at state.rip shall be interpreted alone, then look around. */
@@ -55,15 +58,20 @@ void interp_run(struct interp *interp);
  * met an exception. Returns how many were begun. */
 unsigned interp_run_instructions(struct interp *interp, unsigned count);
 
-/* Runs exactly one instruction (or delivers one pending event); for the debugger and lockstep. */
-void interp_step(struct interp *interp);
+/* Runs exactly one instruction (or delivers one pending event, if INTERRUPTS are wanted); for the debugger. False:
+ * nothing was run, for something else comes first (a request to stop, a timer of counted time). */
+bool interp_step(struct interp *interp, bool interrupts);
 
 /* Forgets every decoded block. */
 void interp_flush(struct interp *interp);
 
 /* Debugger breakpoints: interp_run() returns with *hit set before an instruction whose linear address has one
- * is executed. For watchpoints, behind whose accesses it returns, see cpu/debug.h. */
+ * is executed. Blocks and translations end before it, so that all other code runs at its usual speed. RF holds it back,
+ * as it does those of the debug registers (Intel SDM vol. 3, 17.3.1.1). While the vCPU is parked.
+ * For watchpoints, behind whose accesses it returns, see cpu/debug.h. */
 bool interp_set_breakpoint(struct interp *interp, uint64_t linear, bool set);
+/* Bytes from LINEAR on, at most LENGTH, up to the first breakpoint: 0 if there is one at LINEAR. */
+size_t interp_room_before_breakpoint(const struct interp *interp, uint32_t linear, size_t length);
 bool interp_breakpoint_hit(struct interp *interp); /* reads and clears */
 
 #endif

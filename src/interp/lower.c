@@ -77,10 +77,18 @@ bool lower_fpu_availability(struct lowering *l)
 
 /* ---- callouts ---- */
 
-/* Counted time: callouts see the time of their own instruction. */
+/* Counted time: callouts see the time of their own instruction, and may do what they like with devices. */
 static cold void sync_time(struct vcpu *cpu, const struct op *op)
 {
     interp_account(interp_of(cpu), cpu->budget + op->remaining);
+    cpu->mmu.devices_alone = false;
+}
+
+/* False: something wants attention at this instruction's boundary. */
+static cold bool may_go_on(struct vcpu *cpu)
+{
+    cpu->mmu.devices_alone = true;
+    return !atomic_load_explicit(&cpu->attention, memory_order_relaxed);
 }
 
 always_inline const struct op *callout_body(struct vcpu *cpu, const struct op *op, bool ends_block)
@@ -98,12 +106,13 @@ always_inline const struct op *callout_body(struct vcpu *cpu, const struct op *o
     uint32_t mode = cpu->mode;
     if (unlikely(!callout->function(cpu, &callout->args)))
         return interp_callout_fault(cpu, op);
+    bool go_on = likely(!(mode & MODE_COUNTED)) || may_go_on(cpu);
     if (ends_block || cpu->next_rip != next) {
         cpu->state.rip = cpu->next_rip;
         cpu->budget += op->remaining - 1;
         return unlikely(cpu->state.halted) ? NULL : interp_enter_cached(cpu);
     }
-    if (unlikely(cpu->mode != mode))
+    if (unlikely(cpu->mode != mode || !go_on))
         return interp_leave_after(cpu, op);
     NEXT();
 }

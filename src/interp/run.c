@@ -34,6 +34,8 @@ const struct op *interp_leave_repeating(struct vcpu *cpu, const struct op *op)
     /* What an interrupt between two iterations pushes (Intel SDM vol. 3, 17.3.1.1). */
     cpu->state.system_flags |= FLAG_RF;
     interp_of(cpu)->repeating = true;
+    interp_of(cpu)->resume_linear = (uint32_t)(cpu->state.segment[SEG_CS].base + op->eip);
+    interp_of(cpu)->resume_valid = true; /* a breakpoint is met once, not with each iteration */
     return interp_leave_before(cpu, op);
 }
 
@@ -46,6 +48,12 @@ const struct op *interp_callout_fault(struct vcpu *cpu, const struct op *op)
 
 const struct op *interp_fault(struct vcpu *cpu, const struct op *op)
 {
+    if (unlikely(cpu->mmu.fault.kind == MMU_FAULT_DEVICE)) {
+        cpu->mmu.fault.kind = MMU_FAULT_NONE;
+        cpu->exception.valid = false;
+        interp_of(cpu)->step_requested = true;
+        return interp_leave_before(cpu, op);
+    }
     if (!cpu->exception.valid)
         cpu_raise_memory_fault(cpu);
     cpu->state.rip = op->eip;
@@ -95,23 +103,24 @@ static void execute(struct vcpu *cpu, const struct op *op)
         op = op->handler(cpu, op);
 }
 
-static bool breakpoint_at(struct interp *interp)
-{
-    uint32_t linear = (uint32_t)(interp->cpu->state.segment[SEG_CS].base + (uint32_t)interp->cpu->state.rip);
+enum at_breakpoint { BREAKPOINT_NONE, BREAKPOINT_HIT, BREAKPOINT_PASSED };
 
-    if (interp->resume_valid && interp->resume_linear == linear) {
-        interp->resume_valid = false;
-        return false;
-    }
+/* PASSED: the debugger knows of it, or the instruction is being restarted; it runs alone, for no block starts here. */
+static enum at_breakpoint look_for_breakpoint(struct interp *interp)
+{
+    struct vcpu *cpu = interp->cpu;
+    uint32_t linear = (uint32_t)(cpu->state.segment[SEG_CS].base + (uint32_t)cpu->state.rip);
+    bool resumed = interp->resume_valid && interp->resume_linear == linear;
+
     interp->resume_valid = false;
-    for (size_t i = 0; i < interp->breakpoint_count; i++)
-        if (interp->breakpoints[i] == linear) {
-            interp->resume_linear = linear;
-            interp->resume_valid = true;
-            interp->breakpoint_hit = true;
-            return true;
-        }
-    return false;
+    if (interp_room_before_breakpoint(interp, linear, 1))
+        return BREAKPOINT_NONE;
+    if (resumed || (cpu->state.system_flags & FLAG_RF))
+        return BREAKPOINT_PASSED;
+    interp->resume_linear = linear;
+    interp->resume_valid = true;
+    interp->breakpoint_hit = true;
+    return BREAKPOINT_HIT;
 }
 
 /* Conditions under which instructions are run one at a time. */
@@ -120,7 +129,7 @@ static bool must_single_step(const struct interp *interp)
     const struct vcpu *cpu = interp->cpu;
 
     return (cpu->state.system_flags & (FLAG_TF | FLAG_RF)) || cpu->state.interrupt_shadow ||
-           debug_breakpoints_armed(cpu) || interp->breakpoint_count || cpu->watchpoints.count || cpu->pending_debug;
+           debug_breakpoints_armed(cpu) || cpu->watchpoints.count || cpu->pending_debug;
 }
 
 static void forget_uncached(struct interp *interp)
@@ -148,6 +157,9 @@ static void step(struct interp *interp)
 
     /* Keeps blocks from chaining to others. */
     atomic_fetch_or_explicit(&cpu->attention, ATTENTION_EVENT, memory_order_relaxed);
+    cpu->mmu.devices_alone = false;
+    if (cpu->mode & MODE_COUNTED) /* what it does, it does at its own time */
+        interp_account(interp, cpu->budget);
     if (!(shadow & INHIBIT_MOV_SS) && !debug_check_execute(cpu, linear)) {
         cpu_deliver_exception(cpu);
         return;
@@ -278,7 +290,7 @@ void interp_run(struct interp *interp)
     take_ownership(interp);
     cpu_fpu_load(cpu);
     interp->accounted_budget = cpu->budget;
-    if (must_single_step(interp) || interp->breakpoint_count)
+    if (must_single_step(interp))
         atomic_fetch_or(&cpu->attention, ATTENTION_EVENT);
     atomic_fetch_or(&cpu->attention, ATTENTION_INTERRUPT);
     for (;;) {
@@ -286,18 +298,20 @@ void interp_run(struct interp *interp)
             break;
         if (unlikely(cpu->state.halted || cpu->budget <= 0))
             break;
-        if (unlikely(atomic_load_explicit(&cpu->attention, memory_order_relaxed) & ATTENTION_EVENT)) {
-            if (interp->breakpoint_count && breakpoint_at(interp))
-                break;
+        enum at_breakpoint at = unlikely(interp->breakpoint_count) ? look_for_breakpoint(interp) : BREAKPOINT_NONE;
+        if (at == BREAKPOINT_HIT)
+            break;
+        if (unlikely(at == BREAKPOINT_PASSED ||
+                     (atomic_load_explicit(&cpu->attention, memory_order_relaxed) & ATTENTION_EVENT))) {
             run_one(interp);
             continue;
         }
+        if (unlikely(interp->step_requested)) {
+            interp->step_requested = false;
+            step(interp);
+            continue;
+        }
         if (interp->native) {
-            if (interp->step_requested) {
-                interp->step_requested = false;
-                step(interp);
-                continue;
-            }
             if (!(interp->native->exclusive && block_is_cached(interp)) &&
                 interp->native->enter(interp->native->opaque))
                 continue;
@@ -321,32 +335,40 @@ void interp_run(struct interp *interp)
             step(interp);
             continue;
         }
-        if (LOG_ENABLED(cpu->log, EXEC))
-            log_write(cpu->log, "Trace: %08x mode %08x", block->linear, block->mode);
         int64_t budget = cpu->budget;
         cpu->budget -= block->count;
+        cpu->mmu.devices_alone = cpu->mode & MODE_COUNTED;
         execute(cpu, block->ops);
         cpu->stats->instructions_interpreted += (uint64_t)(budget - cpu->budget);
         if (unlikely(interp->uncached))
             forget_uncached(interp);
     }
+    cpu->mmu.devices_alone = false;
     interp_account(interp, cpu->budget);
 }
 
-void interp_step(struct interp *interp)
+bool interp_step(struct interp *interp, bool interrupts)
 {
     struct vcpu *cpu = interp->cpu;
+    uint64_t delivered = cpu->stats->interrupts;
+    unsigned held_back = 0;
+    bool done;
 
     take_ownership(interp);
     cpu_fpu_load(cpu);
     if (cpu->budget <= 0)
         cpu->budget = 1;
     interp->accounted_budget = cpu->budget;
-    if (!attend(interp) || cpu->state.halted)
-        return;
-    interp->resume_valid = false;
-    run_one(interp);
+    if (!interrupts)
+        held_back = atomic_fetch_and(&cpu->attention, ~(unsigned)(ATTENTION_INTERRUPT | ATTENTION_NMI));
+    done = attend(interp);
+    if (done && !cpu->state.halted && cpu->stats->interrupts == delivered) {
+        interp->resume_valid = false;
+        run_one(interp);
+    }
+    atomic_fetch_or(&cpu->attention, held_back & (ATTENTION_INTERRUPT | ATTENTION_NMI));
     interp_account(interp, cpu->budget);
+    return done;
 }
 
 unsigned interp_run_instructions(struct interp *interp, unsigned count)
@@ -484,6 +506,10 @@ void interp_flush(struct interp *interp)
 
 bool interp_set_breakpoint(struct interp *interp, uint64_t linear, bool set)
 {
+    const struct vcpu *cpu = interp->cpu;
+
+    if (interp->resume_linear != (uint32_t)(cpu->state.segment[SEG_CS].base + (uint32_t)cpu->state.rip))
+        interp->resume_valid = false;
     for (size_t i = 0; i < interp->breakpoint_count; i++) {
         if (interp->breakpoints[i] != (uint32_t)linear)
             continue;
@@ -498,7 +524,18 @@ bool interp_set_breakpoint(struct interp *interp, uint64_t linear, bool set)
         return false;
     interp->breakpoints = grown;
     grown[interp->breakpoint_count++] = (uint32_t)linear;
+    block_forget_linear(interp, (uint32_t)linear);
+    if (interp->native && interp->native->forget)
+        interp->native->forget(interp->native->opaque, (uint32_t)linear);
     return true;
+}
+
+size_t interp_room_before_breakpoint(const struct interp *interp, uint32_t linear, size_t length)
+{
+    for (size_t i = 0; i < interp->breakpoint_count; i++)
+        if (interp->breakpoints[i] - linear < length)
+            length = interp->breakpoints[i] - linear;
+    return length;
 }
 
 bool interp_breakpoint_hit(struct interp *interp)

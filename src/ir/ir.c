@@ -24,9 +24,10 @@ const struct ir_op_info ir_op_table[IR_OPCODE_COUNT] = {
     [IR_XADD].name = "xadd", [IR_CMPXCHG].name = "cmpxchg", [IR_CMPXCHG8B].name = "cmpxchg8b", [IR_CLC].name = "clc",
     [IR_STC].name = "stc", [IR_CMC].name = "cmc", [IR_LAHF].name = "lahf", [IR_SAHF].name = "sahf",
     [IR_PROBE].name = "probe", [IR_SEGMENT].name = "segment", [IR_CHECK_TARGET].name = "check_target",
-    [IR_STEP_FORWARD].name = "step_forward", [IR_CLD].name = "cld", [IR_STD].name = "std", [IR_PARK].name = "park",
+    [IR_SELECTOR].name = "selector", [IR_SET_SELECTOR].name = "set_selector",
+    [IR_CHECK_SELECTOR].name = "check_selector", [IR_STEP_FORWARD].name = "step_forward", [IR_CLD].name = "cld", [IR_STD].name = "std", [IR_REPEAT].name = "repeat", [IR_PARK].name = "park",
     [IR_UNPARK].name = "unpark", [IR_UNPARK_CARRY].name = "unpark_carry", [IR_RECOMPUTE].name = "recompute",
-    [IR_CALLOUT].name = "callout", [IR_INTERPRET].name = "interpret", [IR_CHARGE].name = "charge", [IR_SECOND_PAGE].name = "second_page", [IR_FPU].name = "fpu",
+    [IR_CALLOUT].name = "callout", [IR_INTERPRET].name = "interpret", [IR_CHARGE].name = "charge", [IR_SECOND_PAGE].name = "second_page", [IR_COUNT].name = "count", [IR_TRACE].name = "trace", [IR_FPU].name = "fpu",
     [IR_EXIT].name = "exit", [IR_EXIT_IF].name = "exit_if", [IR_EXIT_LOOP].name = "exit_loop",
     [IR_EXIT_INDIRECT].name = "exit_indirect", [IR_EXIT_CALLOUT].name = "exit_callout", [IR_RAISE].name = "raise",
 };
@@ -41,9 +42,10 @@ static struct ir_op *spare_op(struct ir_block *block)
     return &block->ops[IR_MAX_OPS - 1];
 }
 
-static struct ir_op *clear_op(struct ir_op *op, unsigned opcode, unsigned width, unsigned insn)
+static struct ir_op *clear_op(struct ir_block *block, struct ir_op *op, unsigned opcode, unsigned width, unsigned insn)
 {
     memset(op, 0, sizeof *op);
+    op->n = block->next_n++;
     op->opcode = (uint8_t)opcode;
     op->width = (uint8_t)width;
     op->insn = (uint16_t)insn;
@@ -58,6 +60,7 @@ void ir_block_init(struct ir_block *block, uint32_t eip, uint32_t mode, uint32_t
     block->mode = mode;
     block->linear = linear;
     block->insn_count = block->op_count = block->temp_count = 0;
+    block->next_n = 0;
     memset(block->links, 0, sizeof block->links);
     block->overflow = false;
 }
@@ -66,7 +69,7 @@ struct ir_op *ir_append(struct ir_block *block, enum ir_opcode opcode, unsigned 
 {
     unsigned insn = block->insn_count ? block->insn_count - 1 : 0;
     struct ir_op *op = block->op_count < IR_MAX_OPS - 1 ? &block->ops[block->op_count++] : spare_op(block);
-    return clear_op(op, opcode, width, insn);
+    return clear_op(block, op, opcode, width, insn);
 }
 
 struct ir_value ir_new_temp(struct ir_block *block)
@@ -101,7 +104,7 @@ struct ir_op *ir_insert(struct ir_block *block, unsigned index, enum ir_opcode o
         insn = block->ops[block->op_count - 1].insn;
     }
     if (block->op_count >= IR_MAX_OPS - 1) {
-        return clear_op(spare_op(block), opcode, 0, insn);
+        return clear_op(block, spare_op(block), opcode, 0, insn);
     }
     memmove(&block->ops[index + 1], &block->ops[index], (block->op_count - index) * sizeof block->ops[0]);
     block->op_count++;
@@ -111,7 +114,7 @@ struct ir_op *ir_insert(struct ir_block *block, unsigned index, enum ir_opcode o
             op->recipe++;
         }
     }
-    return clear_op(&block->ops[index], opcode, 0, insn);
+    return clear_op(block, &block->ops[index], opcode, 0, insn);
 }
 
 struct ir_op *ir_emit_dst_a(struct ir_block *block, enum ir_opcode opcode, unsigned width, struct ir_value dst,
@@ -232,6 +235,9 @@ static bool writes_implicitly(const struct ir_op *op, unsigned number)
         return false;
     case IR_CDQ:
         return number == IR_GUEST_EDX;
+    case IR_REPEAT:
+        return number == IR_GUEST_ECX || number == IR_GUEST_EDI ||
+               (number == IR_GUEST_ESI && op->loop == IR_REPEAT_MOVS);
     case IR_EXIT_LOOP:
         return number == IR_GUEST_ECX && op->loop != IR_LOOP_COUNTER_ZERO;
     default:
@@ -250,6 +256,9 @@ static bool reads_implicitly(const struct ir_op *op, unsigned number)
         return true;
     }
     switch (op->opcode) {
+    case IR_REPEAT:
+        return number == IR_GUEST_ECX || number == IR_GUEST_EDI ||
+               number == (op->loop == IR_REPEAT_MOVS ? IR_GUEST_ESI : IR_GUEST_EAX);
     case IR_EXIT_LOOP:
         return number == IR_GUEST_ECX;
     case IR_CDQ:

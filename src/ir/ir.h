@@ -98,6 +98,8 @@ struct ir_address {
 enum ir_access { IR_ACCESS_READ, IR_ACCESS_WRITE, IR_ACCESS_UPDATE };
 enum ir_loop { IR_LOOP_COUNT, IR_LOOP_WHILE_ZERO, IR_LOOP_WHILE_NOT_ZERO, IR_LOOP_COUNTER_ZERO };
 
+enum ir_repeat { IR_REPEAT_MOVS, IR_REPEAT_STOS };
+
 /* The encoding of an FPU op, less addresses and REX: [prefix] 0F.. opcode ModRM [immediate]. */
 enum ir_fpu_unit { IR_FPU_X87, IR_FPU_MMX, IR_FPU_SSE, IR_FPU_SSE_MMX };
 enum ir_fpu_flags { IR_FPU_NO_FLAGS, IR_FPU_SETS_FLAGS /* all */, IR_FPU_READS_FLAGS /* ZF PF CF */ };
@@ -139,22 +141,23 @@ struct ir_op {
     uint8_t condition;   /* x86 condition code 0..15 (O NO B NB Z NZ BE NBE S NS P NP L NL LE NLE) */
     uint8_t written, read; /* flags of this very op; ir_op_flags() fills them in */
     bool lock;
-    uint8_t segment;     /* SEGMENT */
-    uint8_t size;        /* PROBE, SEGMENT: bytes of the access */
+    uint8_t segment;     /* SEGMENT, REPEAT and what has SELECTOR in its name */
+    uint8_t size;        /* PROBE, SEGMENT: bytes of the access; REPEAT: of an element */
     uint8_t access;      /* PROBE, SEGMENT: enum ir_access */
-    uint8_t loop;        /* EXIT_LOOP */
+    uint8_t loop;        /* EXIT_LOOP, REPEAT */
     uint8_t link;        /* EXIT*: which of the block's links */
     uint8_t vector;      /* RAISE */
     uint8_t probe;       /* PROBE: enum ir_probe_kind */
     uint8_t place;       /* EXIT*: IR_PLACE_*, set by the flag pass */
     uint16_t insn;       /* index of the guest instruction it belongs to */
+    uint16_t n;          /* the op's number, for traces: the same through all passes, none is given twice */
     uint16_t recipe;     /* RECOMPUTE: op number whose flags; ops with EFFECT_MAY_FAULT: how to recompute the flags if it
                           * leaves, IR_NO_RECIPE: they are at home or nobody wants them; INC, DEC: how to recompute the carry
                           * they keep (or IR_RECIPE_HOME) */
     struct ir_value dst, a, b;
     struct ir_address address;
     struct ir_fpu fpu;   /* FPU */
-    void *aux;           /* FPU: as INTERPRET; CALLOUT: struct callout_args *; INTERPRET, STEP_FORWARD: owned by the lifter's caller */
+    void *aux;           /* FPU: as INTERPRET; CALLOUT: struct callout_args *; INTERPRET, STEP_FORWARD, REPEAT: owned by the lifter's caller */
     void *function;      /* CALLOUT: the C function */
 };
 
@@ -185,6 +188,7 @@ struct ir_link {
 struct ir_block {
     uint32_t eip, mode, linear;
     unsigned insn_count, op_count, temp_count;
+    uint16_t next_n;         /* of the next new op */
     struct ir_link links[2]; /* [0] fall through or the only one, [1] taken */
     struct ir_insn insns[IR_MAX_INSNS];
     struct ir_op ops[IR_MAX_OPS];
@@ -237,6 +241,8 @@ bool ir_reads_temp(const struct ir_op *op, unsigned number);
 
 /* ---- text ---- */
 void ir_print_op(FILE *out, const struct ir_block *block, const struct ir_op *op);
+/* The same for traces, without blanks before it and with nothing behind it: ops that it refers to go by their n. */
+void ir_print_op_by_n(FILE *out, const struct ir_block *block, const struct ir_op *op);
 void ir_print(FILE *out, const struct ir_block *block);
 /* Parses what ir_print wrote (pointers excepted: aux and function are NULL). False: MESSAGE says line and reason. */
 bool ir_parse(struct ir_block *block, const char *text, char *message, size_t message_size);

@@ -4,7 +4,7 @@
 
 #include "ir/ir.h"
 
-enum { IR_GUEST_EAX, IR_GUEST_ECX, IR_GUEST_EDX, IR_GUEST_EBX };
+enum { IR_GUEST_EAX, IR_GUEST_ECX, IR_GUEST_EDX, IR_GUEST_EBX, IR_GUEST_ESI = 6, IR_GUEST_EDI };
 
 static inline unsigned ir_shape(const struct ir_op *op)
 {
@@ -91,6 +91,13 @@ static inline unsigned ir_width_of_b(const struct ir_op *op)
 static inline bool ir_writes_whole_temp(const struct ir_op *op)
 {
     return !ir_dst_read(op) && (op->width >= 4 || op->opcode == IR_LEA || op->opcode == IR_SEGMENT);
+}
+
+/* Ops on a segment register, SEGMENT included. */
+static inline bool ir_names_segment(const struct ir_op *op)
+{
+    return op->opcode == IR_SEGMENT || op->opcode == IR_SELECTOR || op->opcode == IR_SET_SELECTOR ||
+           op->opcode == IR_CHECK_SELECTOR;
 }
 
 static inline bool ir_is_guest(struct ir_value value)

@@ -349,6 +349,12 @@ static void read_operands(struct parser *p, struct ir_op *op)
         op->size = (uint8_t)read_small(p, 255);
         op->access = (uint8_t)READ_CHOICE(p, "r, w or rw", ir_text_accesses);
         comma = false;
+    } else if (ir_names_segment(op)) {
+        if (comma) {
+            expect(p, ',');
+        }
+        op->segment = (uint8_t)READ_CHOICE(p, "segment", ir_text_segments);
+        comma = true;
     }
     if (ir_has_a(op)) {
         bool there = comma ? expect(p, ',') : !ir_a_is_optional(op) || (!at_end(p) && peek(p) != '{');
@@ -366,6 +372,12 @@ static void read_operands(struct parser *p, struct ir_op *op)
             expect(p, ',');
         }
         read_address(p, &op->address);
+    }
+    if (op->opcode == IR_REPEAT) {
+        op->loop = (uint8_t)READ_CHOICE(p, "movs or stos", ir_text_repeats);
+        expect(p, '.');
+        op->size = (uint8_t)read_small(p, 4);
+        op->segment = (uint8_t)READ_CHOICE(p, "segment", ir_text_segments);
     }
     if (op->opcode == IR_EXIT_LOOP) {
         op->loop = (uint8_t)READ_CHOICE(p, "kind of loop", ir_text_loops);

@@ -336,7 +336,8 @@ static void learn_copies(struct constants *c, const struct ir_op *op)
 static void follow(struct constants *c, const struct ir_op *op, bool known, uint32_t value)
 {
     unsigned effects = ir_op_table[op->opcode].effects;
-    if (effects & (EFFECT_CALL | EFFECT_EAX | EFFECT_EDX_EAX) || op->opcode == IR_EXIT_LOOP) {
+    if (effects & (EFFECT_CALL | EFFECT_EAX | EFFECT_EDX_EAX) || op->opcode == IR_EXIT_LOOP ||
+        op->opcode == IR_REPEAT) {
         for (unsigned number = 0; number < 8; number++) {
             if (ir_writes_guest(op, number)) {
                 forget_guest(c, number);

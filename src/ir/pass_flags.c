@@ -136,7 +136,10 @@ static void visit(struct flag_state *s, uint8_t live_after)
     if (effects & EFFECT_CALL) {
         want_at_home(s);
     } else if (effects & (EFFECT_MAY_FAULT | EFFECT_DIVIDE | EFFECT_CLOBBERS_FLAGS)) {
-        if (!s->at_home && s->recipe == IR_NO_RECIPE)
+        bool loses_both = (effects & EFFECT_CLOBBERS_FLAGS) && s->recipe != IR_NO_RECIPE &&
+                          recipe_reads(s->block, s->recipe, op);
+
+        if (!s->at_home && (s->recipe == IR_NO_RECIPE || loses_both))
             want_at_home(s);
     }
     op = &s->block->ops[s->index];

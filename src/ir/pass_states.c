@@ -2,8 +2,8 @@
  *
  * The linear address that the earlier one found is kept and used again if segment and offset are the same, the checks
  * of the later one are not stronger, and the temp can be kept: never more than two live at once, and it alone where an
- * op may want a scratch register (those that read flags, probes with two registers, FPU ops and their probes). Segment
- * registers change only in calls, which end the search. */
+ * op may want a scratch register (those that read flags, probes with two registers, FPU ops and their probes), and none where REPEAT does.
+ * Calls, which may change segment registers, and SET_SELECTOR end the search. */
 #include "ir/passes.h"
 
 #include <string.h>
@@ -53,6 +53,8 @@ static bool room_for(const struct ir_block *block, const struct ir_temp_range *r
                      unsigned forgotten, unsigned first, unsigned last)
 {
     for (unsigned i = first; i <= last; i++) {
+        if (block->ops[i].opcode == IR_REPEAT)
+            return false;
         unsigned limit = wants_scratch(&block->ops[i]) ? 1 : MAX_LIVE_TEMPS;
         unsigned count = 1;
         for (unsigned t = 0; t < block->temp_count; t++) {
@@ -73,7 +75,7 @@ static unsigned find_answer(const struct ir_block *block, const struct ir_temp_r
     const struct ir_op *later = &block->ops[index];
     for (unsigned i = index; i-- > 0 && index - i <= SEARCH_DISTANCE;) {
         const struct ir_op *op = &block->ops[i];
-        if (ir_op_table[op->opcode].effects & EFFECT_CALL || writes_address(op, &later->address)) {
+        if (ir_op_table[op->opcode].effects & EFFECT_CALL || op->opcode == IR_SET_SELECTOR || writes_address(op, &later->address)) {
             return index;
         }
         if (answers(op, later) && ranges[op->dst.number].definitions == 1) {

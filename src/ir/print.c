@@ -7,6 +7,7 @@ const char ir_text_conditions[16][4] = {"o", "no", "b", "nb", "z", "nz", "be", "
                                         "s", "ns", "p", "np", "l", "nl", "le", "nle"};
 const char ir_text_segments[6][3] = {"es", "cs", "ss", "ds", "fs", "gs"};
 const char ir_text_accesses[3][3] = {"r", "w", "rw"};
+const char ir_text_repeats[2][5] = {"movs", "stos"};
 const char ir_text_loops[4][16] = {"count", "zero", "not_zero", "counter_zero"};
 const char ir_text_link_kinds[3][12] = {"forward", "backward", "other_page"};
 const char ir_text_probe_kinds[3][12] = {"", "fpu", "fpu_aligned"};
@@ -130,6 +131,9 @@ static void print_operands(FILE *out, const struct ir_op *op)
     if (op->opcode == IR_SEGMENT) {
         fprintf(out, ", %s.%u %s", WORD(ir_text_segments, op->segment), op->size, WORD(ir_text_accesses, op->access));
         separator = " ";
+    } else if (ir_names_segment(op)) {
+        fprintf(out, "%s%s", separator, WORD(ir_text_segments, op->segment));
+        separator = ", ";
     }
     if (ir_has_a(op) && !(ir_a_is_optional(op) && op->a.kind == IR_VALUE_NONE)) {
         fputs(separator, out);
@@ -146,6 +150,9 @@ static void print_operands(FILE *out, const struct ir_op *op)
         print_address(out, &op->address);
     }
     switch (op->opcode) {
+    case IR_REPEAT:
+        fprintf(out, " %s.%u %s", WORD(ir_text_repeats, op->loop), op->size, WORD(ir_text_segments, op->segment));
+        break;
     case IR_EXIT_LOOP:
         fprintf(out, " %s %u", WORD(ir_text_loops, op->loop), op->link);
         break;
@@ -164,12 +171,12 @@ static void print_operands(FILE *out, const struct ir_op *op)
     }
 }
 
-static void print_notes(FILE *out, const struct ir_op *op)
+static void print_notes(FILE *out, const struct ir_block *block, const struct ir_op *op, bool by_n)
 {
     if (op->recipe == IR_RECIPE_HOME) {
         fputs(" {recipe home}", out);
     } else if (op->recipe != IR_NO_RECIPE) {
-        fprintf(out, " {recipe %u}", op->recipe);
+        fprintf(out, " {recipe %u}", by_n && op->recipe < block->op_count ? block->ops[op->recipe].n : op->recipe);
     }
     if (op->place) {
         fprintf(out, " {place%s%s}", op->place & IR_PLACE_EFLAGS ? " eflags" : "",
@@ -189,10 +196,10 @@ static void print_number_if_wanted(FILE *out, const struct ir_block *block, cons
     }
 }
 
-void ir_print_op(FILE *out, const struct ir_block *block, const struct ir_op *op)
+static void print_op(FILE *out, const struct ir_block *block, const struct ir_op *op, bool by_n)
 {
     const struct ir_op_info *info = &ir_op_table[op->opcode];
-    fprintf(out, "    %s%s", op->lock ? "lock " : "", info->name);
+    fprintf(out, "%s%s", op->lock ? "lock " : "", info->name);
     if (info->effects & EFFECT_CONDITION) {
         fprintf(out, ".%s", WORD(ir_text_conditions, op->condition));
     }
@@ -207,9 +214,20 @@ void ir_print_op(FILE *out, const struct ir_block *block, const struct ir_op *op
         fprintf(out, ".%s", WORD(ir_text_probe_kinds, op->probe));
     }
     print_operands(out, op);
-    print_notes(out, op);
+    print_notes(out, block, op, by_n);
+}
+
+void ir_print_op(FILE *out, const struct ir_block *block, const struct ir_op *op)
+{
+    fputs("    ", out);
+    print_op(out, block, op, false);
     print_number_if_wanted(out, block, op);
     fputc('\n', out);
+}
+
+void ir_print_op_by_n(FILE *out, const struct ir_block *block, const struct ir_op *op)
+{
+    print_op(out, block, op, true);
 }
 
 static void print_insn(FILE *out, const struct ir_block *block, unsigned index)

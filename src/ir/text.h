@@ -8,6 +8,9 @@
  *     probe.4 rw [ebx+esi*4+8]   size of the access; r, w, or rw to update
  *     probe.8.fpu r [ebx]        kind of probe: fpu, fpu_aligned
  *     segment.2 t0, ds.4 r [ebx] width of the offset; segment and size of the access
+ *     selector.4 t0, ds          a segment register's selector
+ *     set_selector.4 es, t0
+ *     repeat.4 movs.1 ds         width of the addresses; movs or stos, size of the elements; segment of the source
  *     exit_if.nz 1               link
  *     exit_loop.4 zero 1         what loops: count, zero, not_zero, counter_zero; link
  *     raise 6                    vector
@@ -29,6 +32,7 @@ extern const char ir_text_conditions[16][4];
 extern const char ir_text_segments[6][3]; /* in the encoding's order: ES CS SS DS FS GS */
 extern const char ir_text_accesses[3][3];
 extern const char ir_text_loops[4][16];
+extern const char ir_text_repeats[2][5];
 extern const char ir_text_link_kinds[3][12];
 extern const char ir_text_probe_kinds[3][12]; /* the first is not written */
 extern const char ir_text_fpu_units[4][8];

@@ -221,7 +221,7 @@ static bool changes_state(const struct ir_op *op)
     }
     bool writes_memory = ir_dst_written(op) && op->dst.kind == IR_VALUE_MEM;
     if (ir_op_table[op->opcode].written || writes_memory || op->opcode == IR_FPU || op->opcode == IR_CLD ||
-        op->opcode == IR_STD) {
+        op->opcode == IR_STD || op->opcode == IR_SET_SELECTOR) {
         return true;
     }
     for (unsigned number = 0; number < 8; number++) {

@@ -42,7 +42,11 @@ static const struct form forms[IR_OPCODE_COUNT] = {
     [IR_PROBE] = {NONE, NONE, NONE, 0},
     [IR_SEGMENT] = {KIND(TEMP), NONE, NONE, 2 | 4},
     [IR_CHECK_TARGET] = {NONE, WIDE, NONE, 0},
-    [IR_STEP_FORWARD... IR_RECOMPUTE] = {NONE, NONE, NONE, 0},
+    [IR_SELECTOR] = {WIDE, NONE, NONE, 4},
+    [IR_SET_SELECTOR] = {NONE, WIDE, NONE, 4},
+    [IR_CHECK_SELECTOR... IR_STD] = {NONE, NONE, NONE, 0},
+    [IR_REPEAT] = {NONE, NONE, NONE, 2 | 4},
+    [IR_PARK... IR_RECOMPUTE] = {NONE, NONE, NONE, 0},
     [IR_CALLOUT] = {NONE, NONE | WIDE | KIND(CONST), NONE, 0},
     [IR_INTERPRET] = {NONE, NONE, NONE, 0},
     [IR_FPU] = {UNIT, UNIT, NONE, 0},
@@ -228,8 +232,11 @@ static bool verify_fields(struct verifier *v, const struct ir_op *op)
     if (op->opcode == IR_FPU && !verify_fpu(v, op)) {
         return false;
     }
-    if (op->opcode == IR_SEGMENT && op->segment > 5) {
+    if (ir_names_segment(op) && op->segment > 5) {
         return ir_verify_fail(v, "no such segment");
+    }
+    if (op->opcode == IR_REPEAT && (op->loop > IR_REPEAT_STOS || op->segment > 5 || (op->size != 1 && op->size != 2 && op->size != 4))) {
+        return ir_verify_fail(v, "no such repetition");
     }
     if (op->opcode == IR_EXIT_LOOP && op->loop > IR_LOOP_COUNTER_ZERO) {
         return ir_verify_fail(v, "no such kind of loop");

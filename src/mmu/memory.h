@@ -19,6 +19,7 @@
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/stats.h"
+#include "base/trace_hash.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -104,6 +105,7 @@ struct memory {
     struct memory_region *regions;
     struct memory_map *map; /* page -> region, private to memory.c */
     struct access_log *access_log; /* NULL, or the log in force (lockstep) */
+    struct trace_hash *trace_hash; /* NULL, or told of the vCPU's accesses to devices */
 };
 
 /* RAM_SIZE in bytes, a multiple of 4 KiB, 1 MiB .. 3.5 GiB. Fails with a message (more memory than

@@ -78,6 +78,7 @@ static unsigned same_region(struct memory *memory, uint64_t address, unsigned si
 static uint64_t dispatch_read(struct memory *memory, uint64_t address, unsigned size)
 {
     uint64_t value = 0;
+    int phase = stats_enter_device(memory->stats);
     device_lock_acquire(memory->lock);
     for (unsigned done = 0; done < size;) {
         uint64_t at = address + done, part = UINT64_MAX;
@@ -91,6 +92,7 @@ static uint64_t dispatch_read(struct memory *memory, uint64_t address, unsigned 
             part = bus_read(region->ops, region->opaque, at - region->base, run, MMIO_DEFAULT_MAX);
             LOG(memory->log, IO, "mmio read  %s+0x%" PRIx64 " (0x%" PRIx64 ") size %u: 0x%" PRIx64, region->name,
                 at - region->base, at, run, part & bus_size_mask(run));
+            trace_hash_access(memory->trace_hash, TRACE_MEMORY_READ, at, run, part & bus_size_mask(run));
         } else {
             log_unimplemented(memory, at, run, "read");
         }
@@ -98,6 +100,7 @@ static uint64_t dispatch_read(struct memory *memory, uint64_t address, unsigned 
         done += run;
     }
     device_lock_release(memory->lock);
+    stats_leave_device(memory->stats, phase);
     return value;
 }
 
@@ -107,6 +110,7 @@ static void ram_store(struct memory *memory, struct access_log *access_log, uint
 static void dispatch_write(struct memory *memory, struct access_log *access_log, uint64_t address, unsigned size,
                            uint64_t value)
 {
+    int phase = stats_enter_device(memory->stats);
     device_lock_acquire(memory->lock);
     for (unsigned done = 0; done < size;) {
         uint64_t at = address + done;
@@ -120,6 +124,7 @@ static void dispatch_write(struct memory *memory, struct access_log *access_log,
             memory->stats->mmio_writes++;
             LOG(memory->log, IO, "mmio write %s+0x%" PRIx64 " (0x%" PRIx64 ") size %u: 0x%" PRIx64, region->name,
                 at - region->base, at, run, part);
+            trace_hash_access(memory->trace_hash, TRACE_MEMORY_WRITE, at, run, part);
             bus_write(region->ops, region->opaque, at - region->base, run, part, MMIO_DEFAULT_MAX);
         } else if (!region || region->kind == REGION_DEVICE) {
             log_unimplemented(memory, at, run, "write");
@@ -127,6 +132,7 @@ static void dispatch_write(struct memory *memory, struct access_log *access_log,
         done += run;
     }
     device_lock_release(memory->lock);
+    stats_leave_device(memory->stats, phase);
 }
 
 /* ---- single accesses ---- */

@@ -33,7 +33,8 @@ enum mmu_access { MMU_READ = 0, MMU_WRITE = 1, MMU_EXECUTE = 2 };
 #define PF_RESERVED 8u
 #define PF_FETCH 16u
 
-enum mmu_fault_kind { MMU_FAULT_NONE, MMU_FAULT_PAGE, MMU_FAULT_ALIGNMENT };
+/* DEVICE is none of the guest's: see mmu.devices_alone. */
+enum mmu_fault_kind { MMU_FAULT_NONE, MMU_FAULT_PAGE, MMU_FAULT_ALIGNMENT, MMU_FAULT_DEVICE };
 
 struct mmu_fault {
     enum mmu_fault_kind kind;
@@ -61,6 +62,9 @@ struct mmu {
     struct mmu_fault fault; /* of the last failed access */
     enum mmu_class access_class;
     bool alignment_check;   /* CR0.AM & EFLAGS.AC & CPL 3: misaligned data accesses fault */
+    /* Counted time, while a block runs: accesses that a device would see are refused (MMU_FAULT_DEVICE, nothing done), so
+     * that the engine runs the instruction alone, at its exact time, and looks around behind it. */
+    bool devices_alone;
     bool observe_reads, observe_writes; /* force the slow path (log in force, watchpoints) */
     uint32_t cr0, cr4;
     uint64_t cr3, efer;

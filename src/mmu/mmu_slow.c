@@ -1,4 +1,5 @@
 /* The slow paths of guest accesses. */
+#include "mmu/memory_map.h"
 #include "mmu/mmu_private.h"
 
 #include <string.h>
@@ -44,6 +45,21 @@ static void observe(struct mmu *mmu, uint64_t linear, unsigned size, enum mmu_ac
     bool wanted = access == MMU_READ ? mmu->observe_reads : mmu->observe_writes;
     if (unlikely(wanted && mmu->observer))
         mmu->observer(mmu->observer_opaque, linear, size, access);
+}
+
+/* Does the engine want to come back for this access? */
+static bool refuse(struct mmu *mmu, uint64_t linear, const struct span *span)
+{
+    if (likely(!mmu->devices_alone))
+        return false;
+    bool device = false;
+    for (unsigned part = 0; part < 2 && span->size[part]; part++) {
+        struct memory_target target = memory_map_find(mmu->memory, span->physical[part], span->size[part]);
+        device |= !target.host || target.split || target.region->kind == REGION_DEVICE;
+    }
+    if (device)
+        mmu->fault = (struct mmu_fault){MMU_FAULT_DEVICE, 0, linear};
+    return device;
 }
 
 /* Pieces of a crossing access have odd sizes: as few aligned powers of two as they are made of. */
@@ -144,7 +160,7 @@ static struct mmu_result read_as(struct mmu *mmu, uint64_t linear, unsigned size
     if (p)
         return (struct mmu_result){direct_read(p, size), 1};
     struct span span;
-    if (!translate_span(mmu, linear, size, access_class, MMU_READ, &span))
+    if (!translate_span(mmu, linear, size, access_class, MMU_READ, &span) || refuse(mmu, linear, &span))
         return failed;
     uint64_t value = span_read(mmu->memory, &span);
     observe(mmu, linear, size, MMU_READ);
@@ -160,7 +176,7 @@ static bool write_as(struct mmu *mmu, uint64_t linear, unsigned size, uint64_t v
         return true;
     }
     struct span span;
-    if (!translate_span(mmu, linear, size, access_class, MMU_WRITE, &span))
+    if (!translate_span(mmu, linear, size, access_class, MMU_WRITE, &span) || refuse(mmu, linear, &span))
         return false;
     span_write(mmu->memory, &span, value);
     observe(mmu, linear, size, MMU_WRITE);
@@ -210,7 +226,7 @@ struct mmu_result mmu_read_for_write_slow(struct mmu *mmu, uint64_t linear, unsi
     if (!alignment_ok(mmu, linear, size))
         return failed;
     struct span span;
-    if (!translate_span(mmu, linear, size, mmu->access_class, MMU_WRITE, &span))
+    if (!translate_span(mmu, linear, size, mmu->access_class, MMU_WRITE, &span) || refuse(mmu, linear, &span))
         return failed;
     uint64_t value = span_read(mmu->memory, &span);
     observe(mmu, linear, size, MMU_READ);
@@ -221,7 +237,8 @@ bool mmu_prepare_write(struct mmu *mmu, uint64_t linear, unsigned size)
 {
     struct span span;
     linear = mmu_mask_linear(mmu, linear);
-    return alignment_ok(mmu, linear, size) && translate_span(mmu, linear, size, mmu->access_class, MMU_WRITE, &span);
+    return alignment_ok(mmu, linear, size) &&
+           translate_span(mmu, linear, size, mmu->access_class, MMU_WRITE, &span) && !refuse(mmu, linear, &span);
 }
 
 static bool probe_as(struct mmu *mmu, uint64_t linear, unsigned size, enum mmu_class access_class,

@@ -1,12 +1,11 @@
 /* The soft TLB: filling, dropping, flushing, and keeping direct entries true to the memory map. */
 #include "mmu/memory_map.h"
 #include "mmu/mmu_private.h"
+#include "trace/trace.h"
 
-#include <inttypes.h>
 #include <string.h>
 
 static const char *const access_names[] = {"read", "write", "execute"};
-static const char *const class_names[] = {"supervisor", "user"};
 
 /* ---- dropping ---- */
 
@@ -36,9 +35,19 @@ static void flush_list(struct mmu_tables *tables, struct slot_list *list, uint64
     list->count = 0;
 }
 
+/* ALL: global pages, too. */
+static void trace_flush(struct mmu *mmu, bool all, uint32_t pages)
+{
+    struct trace_mmu told = {.event = "flush", .has_global = true, .global = all, .has_pages = true, .pages = pages,
+                             .cr3 = mmu->cr3};
+
+    trace_mmu(mmu->memory->log, &told);
+}
+
 void mmu_flush_local(struct mmu *mmu)
 {
-    LOG(mmu->memory->log, MMU, "tlb flush: non-global, %u pages", mmu->tables->local.count);
+    if (LOG_ENABLED(mmu->memory->log, MMU))
+        trace_flush(mmu, false, mmu->tables->local.count);
     flush_list(mmu->tables, &mmu->tables->local, SLOT_LISTED_LOCAL);
     mmu->memory->stats->tlb_flushes++;
     mmu->generation++;
@@ -47,7 +56,8 @@ void mmu_flush_local(struct mmu *mmu)
 void mmu_flush_all(struct mmu *mmu)
 {
     struct mmu_tables *tables = mmu->tables;
-    LOG(mmu->memory->log, MMU, "tlb flush: all, %u pages", tables->local.count + tables->global.count);
+    if (LOG_ENABLED(mmu->memory->log, MMU))
+        trace_flush(mmu, true, tables->local.count + tables->global.count);
     flush_list(tables, &tables->local, SLOT_LISTED_LOCAL);
     flush_list(tables, &tables->global, SLOT_LISTED_GLOBAL);
     memset(tables->large, 0, sizeof tables->large);
@@ -79,7 +89,10 @@ static void drop_linear(struct mmu *mmu, uint64_t linear)
 void mmu_invalidate_page(struct mmu *mmu, uint64_t linear)
 {
     linear = mmu_mask_linear(mmu, linear);
-    LOG(mmu->memory->log, MMU, "tlb invalidate 0x%08" PRIx64, linear);
+    if (LOG_ENABLED(mmu->memory->log, MMU)) {
+        struct trace_mmu told = {.event = "invlpg", .has_linear = true, .linear = (uint32_t)linear, .cr3 = mmu->cr3};
+        trace_mmu(mmu->memory->log, &told);
+    }
     mmu->memory->stats->tlb_invalidations++;
     drop_linear(mmu, linear);
     mmu->generation++;
@@ -264,8 +277,13 @@ static void fill(struct mmu *mmu, uint32_t page, unsigned access_class, enum mmu
         if (walk->large == 2)
             tables->large[(page >> 9) ^ 1] = 2;
     }
-    LOG(mmu->memory->log, MMU, "tlb fill %s %s 0x%08x -> 0x%" PRIx64 "%s", class_names[access_class],
-        access_names[access], page << PAGE_SHIFT, walk->physical, walk->global ? " global" : "");
+    if (LOG_ENABLED(mmu->memory->log, MMU)) {
+        struct trace_mmu told = {.event = "fill", .access = access_names[access], .user = access_class == MMU_USER,
+                                 .has_linear = true, .linear = page << PAGE_SHIFT,
+                                 .has_physical = true, .physical = walk->physical,
+                                 .has_global = true, .global = walk->global, .cr3 = mmu->cr3};
+        trace_mmu(mmu->memory->log, &told);
+    }
 }
 
 /* SDM vol. 3, 4.7: the fetch bit says so only where fetches can have rights of their own. */
@@ -295,8 +313,12 @@ static noinline bool walk_and_fill(struct mmu *mmu, uint64_t linear, enum mmu_cl
         mmu->fault.kind = MMU_FAULT_PAGE;
         mmu->fault.error_code = page_fault_code(mmu, &walk, access_class, access);
         mmu->fault.address = linear;
-        LOG(mmu->memory->log, MMU, "page fault: %s %s of 0x%08" PRIx64 ", error code 0x%x", class_names[access_class],
-            access_names[access], linear, mmu->fault.error_code);
+        if (LOG_ENABLED(mmu->memory->log, MMU)) {
+            struct trace_mmu told = {.event = "fault", .access = access_names[access], .user = access_class == MMU_USER,
+                                     .has_linear = true, .linear = (uint32_t)linear,
+                                     .has_error = true, .error = mmu->fault.error_code, .cr3 = mmu->cr3};
+            trace_mmu(mmu->memory->log, &told);
+        }
         /* A fault takes what is cached for the address with it (4.10.4.1). */
         drop_linear(mmu, linear);
         return false;

@@ -13,6 +13,7 @@ struct port_space {
     struct log *log;
     struct stats *stats;
     struct access_log *access_log;
+    struct trace_hash *trace_hash;
     struct port_range *ranges; /* newest first */
     uint8_t unimplemented_logged[PORT_COUNT / 8];
     struct port_range *at[PORT_COUNT];
@@ -80,6 +81,11 @@ void port_space_update(struct port_space *ports, struct port_range *range, uint1
 void port_space_set_access_log(struct port_space *ports, struct access_log *log)
 {
     ports->access_log = log;
+}
+
+void port_space_set_trace_hash(struct port_space *ports, struct trace_hash *hash)
+{
+    ports->trace_hash = hash;
 }
 
 struct port_range *port_space_first(struct port_space *ports)
@@ -150,10 +156,13 @@ uint32_t port_space_read(struct port_space *ports, uint16_t port, unsigned size)
     struct access_log *access_log = ports->access_log;
     if (access_log && access_log_replay(access_log, DEVICE_ACCESS_PORT_READ, port, size, &replayed))
         return (uint32_t)replayed;
+    int phase = stats_enter_device(ports->stats);
     device_lock_acquire(ports->lock);
     ports->stats->port_reads++;
     uint32_t value = dispatch_read(ports, port, size);
+    trace_hash_access(ports->trace_hash, TRACE_PORT_READ, port, size, value);
     device_lock_release(ports->lock);
+    stats_leave_device(ports->stats, phase);
     if (access_log)
         access_log_device(access_log, DEVICE_ACCESS_PORT_READ, port, size, value);
     return value;
@@ -167,10 +176,13 @@ void port_space_write(struct port_space *ports, uint16_t port, unsigned size, ui
     replayed = value;
     if (access_log && access_log_replay(access_log, DEVICE_ACCESS_PORT_WRITE, port, size, &replayed))
         return;
+    int phase = stats_enter_device(ports->stats);
     device_lock_acquire(ports->lock);
     ports->stats->port_writes++;
+    trace_hash_access(ports->trace_hash, TRACE_PORT_WRITE, port, size, value);
     dispatch_write(ports, port, size, value);
     device_lock_release(ports->lock);
+    stats_leave_device(ports->stats, phase);
     if (access_log)
         access_log_device(access_log, DEVICE_ACCESS_PORT_WRITE, port, size, value);
 }

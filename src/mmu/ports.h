@@ -26,6 +26,8 @@ void port_space_remove(struct port_space *ports, struct port_range *range);
 void port_space_update(struct port_space *ports, struct port_range *range, uint16_t base, bool enabled);
 /* The access log in force, or NULL (lockstep). */
 void port_space_set_access_log(struct port_space *ports, struct access_log *log);
+/* Told of the vCPU's accesses; or NULL. */
+void port_space_set_trace_hash(struct port_space *ports, struct trace_hash *hash);
 struct port_range *port_space_first(struct port_space *ports); /* for info mtree */
 
 /* SIZE 1, 2, 4; any alignment; wraps at 65536. Take the device lock. Unclaimed ports read as ones

@@ -178,6 +178,7 @@ static void event(void *opaque, enum chardev_event what)
         text_finish(&stub->last);
         stub->connected = true;
         stub->no_ack = stub->physical = stub->waiting = false;
+        stub->step = GDB_STEP_DEFAULT;
         stub->parse = GDB_IDLE;
         vm_stop(stub->vm, VM_PAUSED);
     } else if (what == CHARDEV_CLOSED) {

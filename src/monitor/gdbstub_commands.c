@@ -52,13 +52,6 @@ void gdb_send_stop(struct gdbstub *stub)
     gdb_send_string(stub, reply);
 }
 
-static void send_error(struct gdbstub *stub, unsigned number)
-{
-    char reply[8];
-    snprintf(reply, sizeof reply, "E%02x", number);
-    gdb_send_string(stub, reply);
-}
-
 /* ---- running ---- */
 
 static void resume(struct gdbstub *stub, bool step)
@@ -69,7 +62,7 @@ static void resume(struct gdbstub *stub, bool step)
     }
     stub->waiting = true;
     if (step)
-        vm_step(stub->vm, 0);
+        vm_step(stub->vm, 0, !(stub->step & GDB_STEP_NO_INTERRUPT));
     else
         vm_cont(stub->vm, NULL);
 }
@@ -105,7 +98,7 @@ static void cmd_v(struct gdbstub *stub, const char *packet)
         else if (action == 'c' || action == 'C')
             resume(stub, false);
         else
-            send_error(stub, 0x16);
+            gdb_send_error(stub, 0x16);
     } else if (!strncmp(packet, "vKill", 5)) {
         gdb_send_string(stub, "OK");
         vm_request_shutdown(stub->vm, VM_CAUSE_HOST_UI);
@@ -145,7 +138,8 @@ static void cmd_write_registers(struct gdbstub *stub, const char *hex)
         unsigned size = gdb_read_register(current(stub), i, scratch);
         if (used + size > length)
             break;
-        used += gdb_write_register(current(stub), i, all + used);
+        gdb_write_register(current(stub), i, all + used); /* what cannot be written stays */
+        used += size;
     }
     vm_thaw(stub->vm);
     gdb_send_string(stub, "OK");
@@ -161,7 +155,7 @@ static void cmd_read_register(struct gdbstub *stub, const char *text)
     if (size)
         gdb_send_hex(stub, value, size);
     else
-        send_error(stub, 0x14);
+        gdb_send_error(stub, 0x14);
 }
 
 static void cmd_write_register(struct gdbstub *stub, const char *text)
@@ -180,63 +174,46 @@ static void cmd_write_register(struct gdbstub *stub, const char *text)
     if (ok)
         gdb_send_string(stub, "OK");
     else
-        send_error(stub, 0x14);
+        gdb_send_error(stub, 0x14);
 }
 
 /* ---- memory ---- */
 
-/* Runs ACCESS for each page of [ADDRESS, ADDRESS+LENGTH); false where one is not mapped. */
-static bool access_memory(struct gdbstub *stub, uint64_t address, uint8_t *bytes, size_t length, bool write)
+/* Up to the first page of [ADDRESS, ADDRESS+LENGTH) that is not mapped; returns how many bytes that were. */
+static size_t access_memory(struct gdbstub *stub, uint64_t address, uint8_t *bytes, size_t length, bool write)
 {
-    bool ok = true;
+    size_t done = 0;
     vm_freeze(stub->vm);
-    while (length && ok) {
-        uint64_t physical = address;
-        size_t piece = PAGE_SIZE - (address & PAGE_MASK);
-        if (piece > length)
-            piece = length;
-        if (!stub->physical)
-            ok = address <= UINT32_MAX && mmu_translate_debug(&current(stub)->mmu, address, &physical);
-        if (!ok)
+    while (done < length) {
+        uint64_t at = address + done, physical = at;
+        size_t piece = PAGE_SIZE - (at & PAGE_MASK);
+        if (piece > length - done)
+            piece = length - done;
+        if (!stub->physical && (at > UINT32_MAX || !mmu_translate_debug(&current(stub)->mmu, at, &physical)))
             break;
         if (write)
-            memory_poke_bytes(stub->vm->memory, physical, bytes, piece); /* ROM too: it is a debugger */
+            memory_poke_bytes(stub->vm->memory, physical, bytes + done, piece); /* ROM too: it is a debugger */
         else
-            memory_read_bytes(stub->vm->memory, physical, bytes, piece);
-        address += piece;
-        bytes += piece;
-        length -= piece;
+            memory_read_bytes(stub->vm->memory, physical, bytes + done, piece);
+        done += piece;
     }
     vm_thaw(stub->vm);
-    return ok;
-}
-
-/* ADDRESS,LENGTH in hex at *TEXT; moves behind. */
-static bool parse_range(const char **text, uint64_t *address, uint64_t *length)
-{
-    char *end;
-    *address = strtoull(*text, &end, 16);
-    if (*end != ',' || end == *text)
-        return false;
-    *text = end + 1;
-    *length = strtoull(*text, &end, 16);
-    bool ok = end != *text;
-    *text = end;
-    return ok;
+    return done;
 }
 
 static void cmd_read_memory(struct gdbstub *stub, const char *text)
 {
     uint8_t bytes[GDB_PACKET_SIZE / 2];
     uint64_t address, length;
-    if (!parse_range(&text, &address, &length) || length > sizeof bytes) {
-        send_error(stub, 0x22);
+    if (!gdb_parse_range(&text, &address, &length) || length > sizeof bytes) {
+        gdb_send_error(stub, 0x22);
         return;
     }
-    if (access_memory(stub, address, bytes, length, false))
-        gdb_send_hex(stub, bytes, length);
+    size_t got = access_memory(stub, address, bytes, length, false);
+    if (got || !length)
+        gdb_send_hex(stub, bytes, got);
     else
-        send_error(stub, 0x14);
+        gdb_send_error(stub, 0x14);
 }
 
 static void cmd_write_memory(struct gdbstub *stub, const char *text, size_t left, bool binary)
@@ -244,8 +221,8 @@ static void cmd_write_memory(struct gdbstub *stub, const char *text, size_t left
     uint8_t bytes[GDB_PACKET_SIZE];
     uint64_t address, length;
     const char *start = text;
-    if (!parse_range(&text, &address, &length) || *text != ':' || length > sizeof bytes) {
-        send_error(stub, 0x22);
+    if (!gdb_parse_range(&text, &address, &length) || *text != ':' || length > sizeof bytes) {
+        gdb_send_error(stub, 0x22);
         return;
     }
     text++;
@@ -262,9 +239,9 @@ static void cmd_write_memory(struct gdbstub *stub, const char *text, size_t left
         given = gdb_unhex(text, bytes, length);
     }
     if (given != length)
-        send_error(stub, 0x22);
-    else if (!access_memory(stub, address, bytes, length, true))
-        send_error(stub, 0x14);
+        gdb_send_error(stub, 0x22);
+    else if (access_memory(stub, address, bytes, length, true) != length)
+        gdb_send_error(stub, 0x14);
     else
         gdb_send_string(stub, "OK");
 }
@@ -304,8 +281,8 @@ static void cmd_watchpoint(struct gdbstub *stub, const char *packet)
     uint64_t address, length;
     const char *text = packet + 3;
     bool set = packet[0] == 'Z', ok = true;
-    if (!parse_range(&text, &address, &length) || address > UINT32_MAX || !length || length > WATCHPOINT_MAX_LENGTH) {
-        send_error(stub, 0x22);
+    if (!gdb_parse_range(&text, &address, &length) || address > UINT32_MAX || !length || length > WATCHPOINT_MAX_LENGTH) {
+        gdb_send_error(stub, 0x22);
         return;
     }
     struct watchpoint watchpoint = {address, (uint32_t)length, watch_packets[packet[1] - '2'].kind};
@@ -316,7 +293,7 @@ static void cmd_watchpoint(struct gdbstub *stub, const char *packet)
     if (ok)
         gdb_send_string(stub, "OK");
     else
-        send_error(stub, 0x0c);
+        gdb_send_error(stub, 0x0c);
 }
 
 static void cmd_breakpoint(struct gdbstub *stub, const char *packet)
@@ -331,8 +308,8 @@ static void cmd_breakpoint(struct gdbstub *stub, const char *packet)
         cmd_watchpoint(stub, packet);
         return;
     }
-    if (!parse_range(&text, &address, &kind)) {
-        send_error(stub, 0x22);
+    if (!gdb_parse_range(&text, &address, &kind)) {
+        gdb_send_error(stub, 0x22);
         return;
     }
     bool ok = true;
@@ -345,112 +322,20 @@ static void cmd_breakpoint(struct gdbstub *stub, const char *packet)
     if (ok)
         gdb_send_string(stub, "OK");
     else
-        send_error(stub, 0x0c);
-}
-
-/* ---- queries ---- */
-
-static void send_features(struct gdbstub *stub, const char *text)
-{
-    static const char name[] = "target.xml:";
-    uint64_t offset, length;
-    if (strncmp(text, name, sizeof name - 1)) {
-        send_error(stub, 0);
-        return;
-    }
-    text += sizeof name - 1;
-    if (!parse_range(&text, &offset, &length)) {
-        send_error(stub, 0x22);
-        return;
-    }
-    size_t total = strlen(gdb_target_xml);
-    if (offset >= total) {
-        gdb_send_string(stub, "l");
-        return;
-    }
-    size_t left = total - (size_t)offset;
-    size_t limit = GDB_PACKET_SIZE / 2 - 8; /* every byte might have to be escaped */
-    if (length > limit)
-        length = limit;
-    char reply[GDB_PACKET_SIZE];
-    size_t piece = left < length ? left : (size_t)length;
-    reply[0] = piece < left ? 'm' : 'l';
-    memcpy(reply + 1, gdb_target_xml + offset, piece);
-    gdb_send(stub, reply, piece + 1);
-}
-
-/* `monitor COMMAND`: the answer goes out as console output, 'O' packets, then OK. */
-static void monitor_command(struct gdbstub *stub, const char *hex)
-{
-    char line[1024];
-    struct text out;
-    size_t length = gdb_unhex(hex, line, sizeof line - 1);
-    line[length] = 0;
-    text_init(&out);
-    hmp_execute(&stub->hmp, line, &out);
-    for (size_t at = 0; at < out.length;) {
-        static const char digits[] = "0123456789abcdef";
-        char packet[GDB_PACKET_SIZE];
-        size_t used = 0;
-        packet[used++] = 'O';
-        for (; at < out.length && used + 2 < sizeof packet / 2; at++) {
-            packet[used++] = digits[(uint8_t)out.data[at] >> 4];
-            packet[used++] = digits[out.data[at] & 15];
-        }
-        gdb_send(stub, packet, used);
-    }
-    text_finish(&out);
-    gdb_send_string(stub, "OK");
-}
-
-static void cmd_query(struct gdbstub *stub, const char *packet)
-{
-    static const char features[] = "qXfer:features:read:";
-    char reply[128];
-    if (!strncmp(packet, "qSupported", 10)) {
-        snprintf(reply, sizeof reply, "PacketSize=%x;qXfer:features:read+;vContSupported+;QStartNoAckMode+",
-                 GDB_PACKET_SIZE - 8);
-        gdb_send_string(stub, reply);
-    } else if (!strncmp(packet, features, sizeof features - 1)) {
-        send_features(stub, packet + sizeof features - 1);
-    } else if (!strncmp(packet, "qRcmd,", 6)) {
-        monitor_command(stub, packet + 6);
-    } else if (!strcmp(packet, "qC")) {
-        gdb_send_string(stub, "QC01");
-    } else if (!strncmp(packet, "qAttached", 9)) {
-        gdb_send_string(stub, "1");
-    } else if (!strcmp(packet, "qfThreadInfo")) {
-        gdb_send_string(stub, "m01");
-    } else if (!strcmp(packet, "qsThreadInfo")) {
-        gdb_send_string(stub, "l");
-    } else if (!strncmp(packet, "qThreadExtraInfo", 16)) {
-        snprintf(reply, sizeof reply, "CPU#0 [%s]", current(stub)->state.halted ? "halted " : "running");
-        gdb_send_hex(stub, reply, strlen(reply));
-    } else if (!strcmp(packet, "qqemu.PhyMemMode")) {
-        gdb_send_string(stub, stub->physical ? "1" : "0");
-    } else {
-        gdb_send_string(stub, "");
-    }
-}
-
-static void cmd_set(struct gdbstub *stub, const char *packet)
-{
-    if (!strcmp(packet, "QStartNoAckMode")) {
-        gdb_send_string(stub, "OK");
-        stub->no_ack = true;
-    } else if (!strncmp(packet, "Qqemu.PhyMemMode:", 17)) {
-        stub->physical = packet[17] == '1';
-        gdb_send_string(stub, "OK");
-    } else {
-        gdb_send_string(stub, "");
-    }
+        gdb_send_error(stub, 0x0c);
 }
 
 void gdb_execute(struct gdbstub *stub, char *packet, size_t length)
 {
     switch (packet[0]) {
+    case '!': /* the extended protocol: the machine can be started anew */
+        gdb_send_string(stub, "OK");
+        break;
     case '?':
         gdb_send_string(stub, "T05thread:01;");
+        break;
+    case 'R': /* there is no answer */
+        vm_request_reset(stub->vm, VM_CAUSE_HOST_UI);
         break;
     case 'c':
     case 'C':
@@ -490,10 +375,10 @@ void gdb_execute(struct gdbstub *stub, char *packet, size_t length)
         cmd_write_register(stub, packet + 1);
         break;
     case 'q':
-        cmd_query(stub, packet);
+        gdb_query(stub, packet);
         break;
     case 'Q':
-        cmd_set(stub, packet);
+        gdb_set(stub, packet);
         break;
     case 'v':
         cmd_v(stub, packet);

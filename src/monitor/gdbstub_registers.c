@@ -1,90 +1,9 @@
 /* Registers as gdb numbers them: the order in the target description. */
+#include "cpu/descriptor.h"
 #include "cpu/model.h"
-#include "cpu/segmentation.h"
 #include "monitor/gdbstub_internal.h"
 
 #include <string.h>
-
-#define INT_REGISTER(name) "<reg name=\"" name "\" bitsize=\"32\" type=\"int32\"/>"
-#define X87_REGISTER(name) "<reg name=\"" name "\" bitsize=\"80\" type=\"i387_ext\"/>"
-#define X87_CONTROL(name)  "<reg name=\"" name "\" bitsize=\"32\" type=\"int\" group=\"float\"/>"
-#define XMM_REGISTER(name) "<reg name=\"" name "\" bitsize=\"128\" type=\"vec128\"/>"
-
-/* Feature and register names as gdb's manual prescribes them ("i386 Features"). */
-const char gdb_target_xml[] =
-    "<?xml version=\"1.0\"?><!DOCTYPE target SYSTEM \"gdb-target.dtd\">"
-    "<target version=\"1.0\"><architecture>i386</architecture>"
-    "<feature name=\"org.gnu.gdb.i386.core\">"
-    "<flags id=\"i386_eflags\" size=\"4\">"
-    "<field name=\"CF\" start=\"0\" end=\"0\"/><field name=\"\" start=\"1\" end=\"1\"/>"
-    "<field name=\"PF\" start=\"2\" end=\"2\"/><field name=\"AF\" start=\"4\" end=\"4\"/>"
-    "<field name=\"ZF\" start=\"6\" end=\"6\"/><field name=\"SF\" start=\"7\" end=\"7\"/>"
-    "<field name=\"TF\" start=\"8\" end=\"8\"/><field name=\"IF\" start=\"9\" end=\"9\"/>"
-    "<field name=\"DF\" start=\"10\" end=\"10\"/><field name=\"OF\" start=\"11\" end=\"11\"/>"
-    "<field name=\"NT\" start=\"14\" end=\"14\"/><field name=\"RF\" start=\"16\" end=\"16\"/>"
-    "<field name=\"VM\" start=\"17\" end=\"17\"/><field name=\"AC\" start=\"18\" end=\"18\"/>"
-    "<field name=\"VIF\" start=\"19\" end=\"19\"/><field name=\"VIP\" start=\"20\" end=\"20\"/>"
-    "<field name=\"ID\" start=\"21\" end=\"21\"/></flags>" INT_REGISTER("eax") INT_REGISTER("ecx") INT_REGISTER("edx")
-        INT_REGISTER(
-            "ebx") "<reg name=\"esp\" bitsize=\"32\" type=\"data_ptr\"/><reg name=\"ebp\" bitsize=\"32\" "
-                   "type=\"data_ptr\"/>" INT_REGISTER("esi")
-                       INT_REGISTER(
-                           "edi") "<reg name=\"eip\" bitsize=\"32\" type=\"code_ptr\"/><reg name=\"eflags\" "
-                                  "bitsize=\"32\" type=\"i386_eflags\"/>" INT_REGISTER("cs") INT_REGISTER("ss")
-                                      INT_REGISTER("ds") INT_REGISTER("es") INT_REGISTER("fs") INT_REGISTER("gs")
-                                          X87_REGISTER("st0") X87_REGISTER("st1") X87_REGISTER("st2") X87_REGISTER(
-                                              "st3") X87_REGISTER("st4") X87_REGISTER("st5") X87_REGISTER("st6")
-                                              X87_REGISTER("st7") X87_CONTROL("fctrl") X87_CONTROL("fstat") X87_CONTROL(
-                                                  "ftag") X87_CONTROL("fiseg") X87_CONTROL("fioff") X87_CONTROL("foseg")
-                                                  X87_CONTROL("fooff") X87_CONTROL(
-                                                      "fop") "</feature>"
-                                                             "<feature name=\"org.gnu.gdb.i386.sse\">"
-                                                             "<vector id=\"v4f\" type=\"ieee_single\" "
-                                                             "count=\"4\"/><vector id=\"v2d\" type=\"ieee_double\" "
-                                                             "count=\"2\"/>"
-                                                             "<vector id=\"v16i8\" type=\"int8\" count=\"16\"/><vector "
-                                                             "id=\"v8i16\" type=\"int16\" count=\"8\"/>"
-                                                             "<vector id=\"v4i32\" type=\"int32\" count=\"4\"/><vector "
-                                                             "id=\"v2i64\" type=\"int64\" count=\"2\"/>"
-                                                             "<union id=\"vec128\"><field name=\"v4_float\" "
-                                                             "type=\"v4f\"/><field name=\"v2_double\" type=\"v2d\"/>"
-                                                             "<field name=\"v16_int8\" type=\"v16i8\"/><field "
-                                                             "name=\"v8_int16\" type=\"v8i16\"/>"
-                                                             "<field name=\"v4_int32\" type=\"v4i32\"/><field "
-                                                             "name=\"v2_int64\" type=\"v2i64\"/>"
-                                                             "<field name=\"uint128\" type=\"uint128\"/></union>"
-                                                             "<flags id=\"i386_mxcsr\" size=\"4\">"
-                                                             "<field name=\"IE\" start=\"0\" end=\"0\"/><field "
-                                                             "name=\"DE\" start=\"1\" end=\"1\"/>"
-                                                             "<field name=\"ZE\" start=\"2\" end=\"2\"/><field "
-                                                             "name=\"OE\" start=\"3\" end=\"3\"/>"
-                                                             "<field name=\"UE\" start=\"4\" end=\"4\"/><field "
-                                                             "name=\"PE\" start=\"5\" end=\"5\"/>"
-                                                             "<field name=\"DAZ\" start=\"6\" end=\"6\"/><field "
-                                                             "name=\"IM\" start=\"7\" end=\"7\"/>"
-                                                             "<field name=\"DM\" start=\"8\" end=\"8\"/><field "
-                                                             "name=\"ZM\" start=\"9\" end=\"9\"/>"
-                                                             "<field name=\"OM\" start=\"10\" end=\"10\"/><field "
-                                                             "name=\"UM\" start=\"11\" end=\"11\"/>"
-                                                             "<field name=\"PM\" start=\"12\" end=\"12\"/><field "
-                                                             "name=\"FZ\" start=\"15\" "
-                                                             "end=\"15\"/></flags>" XMM_REGISTER("xmm0") XMM_REGISTER(
-                                                                 "xmm1") XMM_REGISTER("xmm2") XMM_REGISTER("xmm3")
-                                                                 XMM_REGISTER("xmm4") XMM_REGISTER("xmm5")
-                                                                     XMM_REGISTER("xmm6") XMM_REGISTER(
-                                                                         "xmm7") "<reg name=\"mxcsr\" bitsize=\"32\" "
-                                                                                 "type=\"i386_mxcsr\" "
-                                                                                 "group=\"vector\"/>"
-                                                                                 "</feature>"
-                                                                                 "<feature "
-                                                                                 "name=\"org.dragoman.i386."
-                                                                                 "system\">" INT_REGISTER(
-                                                                                     "cr0") INT_REGISTER("cr2")
-                                                                                     INT_REGISTER("cr3") INT_REGISTER(
-                                                                                         "cr4") "<reg name=\"efer\" "
-                                                                                                "bitsize=\"64\" "
-                                                                                                "type=\"int64\"/>"
-                                                                                                "</feature></target>";
 
 enum {
     REG_GPR = 0,
@@ -97,7 +16,9 @@ enum {
     REG_MXCSR = 40,
     REG_CR = 41,
     REG_EFER = 45,
-    REG_COUNT = 46
+    REG_BASE = 46, /* of the segments, in gdb's order of them */
+    REG_LIP = 52,
+    REG_COUNT = 53
 };
 
 /* gdb's order */
@@ -233,23 +154,46 @@ unsigned gdb_read_register(const struct vcpu *cpu, unsigned number, uint8_t *to)
         memcpy(to, &s->efer, 8);
         return 8;
     }
+    if (number < REG_LIP)
+        return put32(to, (uint32_t)s->segment[segments[number - REG_BASE]].base);
+    if (number == REG_LIP)
+        return put32(to, (uint32_t)(s->segment[SEG_CS].base + (uint32_t)s->rip));
     return 0;
 }
 
-/* A selector written by the debugger loads the segment as the guest would; what would fault changes
- * nothing, and so does CS in protected mode, where a load means a far jump. */
-static void write_segment(struct vcpu *cpu, unsigned segment, uint16_t selector)
+/* As a far jump within the present privilege level would load it. */
+static bool load_code_segment(struct vcpu *cpu, uint16_t selector)
 {
+    unsigned cpl = cpu_cpl(cpu);
+    struct descriptor descriptor;
+
+    TRY(cpu_read_descriptor(cpu, selector, EXC_GP, &descriptor));
+    unsigned dpl = descriptor_dpl(&descriptor);
+    if (!descriptor_is_code(&descriptor) || !descriptor_present(&descriptor) ||
+        (descriptor_is_conforming(&descriptor) ? dpl > cpl : dpl != cpl))
+        return false;
+    cpu_segment_from_descriptor(cpu, &cpu->state.segment[SEG_CS], (uint16_t)((selector & ~3u) | cpl), &descriptor);
+    cpu_update_mode(cpu);
+    return true;
+}
+
+/* A selector written by the debugger loads the segment as the guest would; what would fault changes nothing. */
+static bool write_segment(struct vcpu *cpu, unsigned segment, uint16_t selector)
+{
+    struct pending_exception before = cpu->exception;
+    bool ok = true;
+
     if (cpu->state.segment[segment].selector == selector)
-        return;
+        return true;
     if (!cpu_in_protected_mode(cpu)) {
         cpu_load_segment_real(cpu, segment, selector);
         cpu_update_mode(cpu);
-    } else if (segment != SEG_CS) {
-        struct pending_exception before = cpu->exception;
-        if (!cpu_load_segment(cpu, segment, selector))
-            cpu->exception = before;
+    } else {
+        ok = segment == SEG_CS ? load_code_segment(cpu, selector) : cpu_load_segment(cpu, segment, selector);
     }
+    if (!ok)
+        cpu->exception = before;
+    return ok;
 }
 
 /* Bits that no program could change otherwise: VM belongs to the segments' meaning. */
@@ -260,14 +204,14 @@ static void write_eflags(struct vcpu *cpu, uint32_t value)
     cpu_set_eflags(cpu, (value & cpu->model->eflags_mask & ~fixed) | kept);
 }
 
-unsigned gdb_write_register(struct vcpu *cpu, unsigned number, const uint8_t *from)
+bool gdb_write_register(struct vcpu *cpu, unsigned number, const uint8_t *from)
 {
     struct cpu_state *s = &cpu->state;
-    uint8_t scratch[GDB_REGISTER_MAX];
-    unsigned size = gdb_read_register(cpu, number, scratch);
+    uint8_t now[GDB_REGISTER_MAX];
+    unsigned size = gdb_read_register(cpu, number, now);
     uint32_t value = 0;
     if (!size)
-        return 0;
+        return false;
     memcpy(&value, from, 4);
     if (number < REG_EIP)
         s->gpr[number] = value;
@@ -276,7 +220,7 @@ unsigned gdb_write_register(struct vcpu *cpu, unsigned number, const uint8_t *fr
     else if (number == REG_EFLAGS)
         write_eflags(cpu, value);
     else if (number < REG_ST)
-        write_segment(cpu, segments[number - REG_SEGMENT], (uint16_t)value);
+        return write_segment(cpu, segments[number - REG_SEGMENT], (uint16_t)value);
     else if (number < REG_FPU_CONTROL)
         memcpy(s->x87.st[number - REG_ST], from, 10);
     else if (number < REG_XMM)
@@ -285,6 +229,7 @@ unsigned gdb_write_register(struct vcpu *cpu, unsigned number, const uint8_t *fr
         memcpy(&s->xmm[number - REG_XMM], from, 16);
     else if (number == REG_MXCSR)
         s->mxcsr = value & cpu->model->mxcsr_mask;
-    /* Control registers are for looking: writing one has effects that only the guest can order. */
-    return size;
+    else /* for looking: writing one has effects that only the guest can order */
+        return !memcmp(now, from, size);
+    return true;
 }

@@ -79,6 +79,7 @@ static void cmd_log(struct hmp *hmp, const struct hmp_arguments *a, struct text 
     vm_freeze(hmp->vm); /* guest threads read the set without a lock */
     hmp->vm->log.enabled = scratch.enabled;
     vm_thaw(hmp->vm);
+    vm_log_changed(hmp->vm);
 }
 
 static void cmd_logfile(struct hmp *hmp, const struct hmp_arguments *a, struct text *out)

@@ -3,6 +3,7 @@
 
 #include "devices/i8259.h"
 #include "monitor/monitor_internal.h"
+#include "monitor/statistics.h"
 #include "monitor/version.h"
 #include "vm/board_pc.h"
 
@@ -61,14 +62,22 @@ static void info_kvm(struct hmp *hmp, const struct hmp_arguments *a, struct text
 
 static void info_stats(struct hmp *hmp, const struct hmp_arguments *a, struct text *out)
 {
-    vm_freeze(hmp->vm); /* the vCPU's thread counts without a lock */
-    struct stats stats = hmp->vm->stats;
-    uint64_t time = clock_now(hmp->vm->clock);
-    vm_thaw(hmp->vm);
-    text_printf(out, "%-20s %20" PRIu64 "  %s\n", "virtual_time_ns", time, "nanoseconds of virtual time");
-#define X(field, help) text_printf(out, "%-20s %20" PRIu64 "  %s\n", #field, stats.field, help);
-    STATS_COUNTERS(X)
-#undef X
+    statistics_print(hmp->vm, out);
+}
+
+static void info_icount(struct hmp *hmp, const struct hmp_arguments *a, struct text *out)
+{
+    struct vm *vm = hmp->vm;
+    if (!vm->trace_hash) {
+        text_printf(out, "Time is real (-icount shift=N counts instructions)\n");
+        return;
+    }
+    vm_freeze(vm);
+    text_printf(out,
+                "shift %u\ninstructions %" PRIu64 "\ntime_ns %" PRIu64 "\nevents %" PRIu64 "\nhash %016" PRIx64 "\n",
+                vm->options->counted_shift, vm_cpu(vm, 0)->instructions, clock_now(vm->clock),
+                trace_hash_events(vm->trace_hash), trace_hash_value(vm->trace_hash));
+    vm_thaw(vm);
 }
 
 /* ---- devices ---- */
@@ -179,6 +188,7 @@ const struct hmp_command hmp_info_commands[] = {
     {"irq", "", "", "show the interrupts statistics (if available)", info_irq},
     {"jit", "-a?", "[-a]", "show what the translator has done (-a: every instruction that it left to others)",
      hmp_info_jit},
+    {"icount", "", "", "show the state of counted time, and the hash of all that happened", info_icount},
     {"kvm", "", "", "show KVM information", info_kvm},
     {"lapic", "", "", "show the local APIC's state", info_lapic},
     {"mem", "", "", "show the active virtual memory mappings", hmp_info_mem},
@@ -192,7 +202,7 @@ const struct hmp_command hmp_info_commands[] = {
      "show the cpu registers (-a: show register info for all cpus; vcpu: specific vCPU to query; show the current "
      "CPU's registers if no argument is specified)",
      hmp_info_registers},
-    {"stats", "", "", "show the emulator's counters", info_stats},
+    {"stats", "", "", "show the emulator's counters, and its time by phase", info_stats},
     {"status", "", "", "show the current VM status (running|paused)", info_status},
     {"tlb", "", "", "show virtual to physical memory mappings", hmp_info_tlb},
     {"uuid", "", "", "show the current VM UUID", info_uuid},

@@ -2,7 +2,7 @@
 #include "monitor/hmp.h"
 
 #include "cpu/instruction_table.h"
-#include "vm/vm.h"
+#include "monitor/statistics.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -121,34 +121,39 @@ static void print_blocks(struct text *out, const struct translator *translator)
     }
 }
 
-void hmp_info_jit(struct hmp *hmp, const struct hmp_arguments *a, struct text *out)
+void statistics_print_translator(struct vm *vm, bool all, struct text *out)
 {
     static struct row_count none[1];
     struct row_count *interpreted = calloc(2 * ROW_COUNT, sizeof *interpreted);
     struct row_count *called_out = interpreted ? interpreted + ROW_COUNT : none;
-    const struct translator *translator = hmp->vm->vcpus[0]->translator;
+    const struct translator *translator = vm->vcpus[0]->translator;
 
     if (!translator || !interpreted) {
         text_printf(out, "%s\n", translator ? "Out of memory" : "There is no translator (--engine interp)");
         free(interpreted);
         return;
     }
-    vm_freeze(hmp->vm);
+    vm_freeze(vm);
     struct translate_summary summary;
     translator_summarize(translator, &summary);
-    struct stats stats = hmp->vm->stats;
+    struct stats stats = vm->stats;
     for (unsigned row = 0; row < ROW_COUNT; row++) {
         interpreted[row].row = called_out[row].row = row;
         translator_count_row(translator, row, &interpreted[row].count, &called_out[row].count);
     }
     print_totals(out, &stats, &summary);
     print_blocks(out, translator);
-    vm_thaw(hmp->vm);
+    vm_thaw(vm);
     /* Without counted time nobody counts instructions in translated code. */
-    uint64_t instructions = clock_is_counted(hmp->vm->clock) ? stats.instructions : 0;
+    uint64_t instructions = clock_is_counted(vm->clock) ? stats.instructions : 0;
     text_printf(out, "\n");
     print_share(out, "Run by the interpreter as blocks of its own", stats.instructions_interpreted, instructions);
-    print_rows(out, "Left to the interpreter by translated code", interpreted, a->flag, instructions);
-    print_rows(out, "Callouts from translated code", called_out, a->flag, instructions);
+    print_rows(out, "Left to the interpreter by translated code", interpreted, all, instructions);
+    print_rows(out, "Callouts from translated code", called_out, all, instructions);
     free(interpreted);
+}
+
+void hmp_info_jit(struct hmp *hmp, const struct hmp_arguments *a, struct text *out)
+{
+    statistics_print_translator(hmp->vm, a->flag, out);
 }

@@ -1,6 +1,7 @@
 /* The commands of QMP. */
 #include "monitor/monitor_internal.h"
 #include "monitor/qmp.h"
+#include "monitor/statistics.h"
 #include "monitor/version.h"
 
 #include <string.h>
@@ -188,6 +189,24 @@ static json_t *cmd_human_monitor_command(struct qmp *qmp, json_t *arguments, str
     return result;
 }
 
+static json_t *cmd_query_stats(struct qmp *qmp, json_t *arguments, struct error *err)
+{
+    json_t *all = statistics_to_json(qmp->set->vm);
+    if (!all)
+        error_set(err, "Out of memory");
+    return all;
+}
+
+static json_t *cmd_query_jit(struct qmp *qmp, json_t *arguments, struct error *err)
+{
+    struct text out;
+    text_init(&out);
+    statistics_print_translator(qmp->set->vm, false, &out);
+    json_t *result = json_pack("{s:s}", "human-readable-text", text_string(&out));
+    text_finish(&out);
+    return result;
+}
+
 const struct qmp_command qmp_commands[] = {
     {"qmp_capabilities", {{"enable", '*', true}}, cmd_capabilities},
     {"query-status", {{0}}, cmd_query_status},
@@ -214,6 +233,8 @@ const struct qmp_command qmp_commands[] = {
      qmp_blockdev_open_tray},
     {"blockdev-close-tray", {{"device", 's', true}, {"id", 's', true}}, qmp_blockdev_close_tray},
     {"blockdev-remove-medium", {{"id", 's', false}}, qmp_blockdev_remove_medium},
+    {"x-query-stats", {{0}}, cmd_query_stats},
+    {"x-query-jit", {{0}}, cmd_query_jit},
     {"stop", {{0}}, cmd_stop},
     {"cont", {{0}}, cmd_cont},
     {"system_reset", {{0}}, cmd_system_reset},

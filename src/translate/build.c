@@ -1,8 +1,12 @@
 /* One block: lifted, optimised, compiled, entered into the cache. */
+#include "translate/code_trace.h"
+#include "translate/event_trace.h"
+#include "translate/host_profilers.h"
 #include "translate/translate_private.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 static void free_storage(void *opaque)
 {
@@ -22,6 +26,12 @@ static bool needs_single(const struct ir_op *op)
     return op->opcode == IR_FPU && (op->dst.kind == IR_VALUE_MEM || op->a.kind == IR_VALUE_MEM);
 }
 
+/* May leave its instruction to the interpreter, whose operation it has. */
+static bool may_step(const struct ir_op *op)
+{
+    return op->opcode == IR_STEP_FORWARD || op->opcode == IR_REPEAT;
+}
+
 /* Counts, and moves what ops point to from the lifter's storage to the translation's. */
 static struct native_storage *make_storage(struct translator *t, unsigned *call_capacity)
 {
@@ -34,8 +44,7 @@ static struct native_storage *make_storage(struct translator *t, unsigned *call_
     for (unsigned i = 0; i < ir->op_count; i++) {
         const struct ir_op *op = &ir->ops[i];
 
-        calls += (ir_op_table[op->opcode].effects & EFFECT_CALL) || op->opcode == IR_STEP_FORWARD ||
-                 needs_single(op);
+        calls += (ir_op_table[op->opcode].effects & EFFECT_CALL) || may_step(op) || op->opcode == IR_CHECK_SELECTOR || needs_single(op);
         if (op->opcode == IR_CHECK_TARGET)
             calls += 2; /* behind a PROBE for a store also in what comes after a bounced one */
     }
@@ -53,10 +62,10 @@ static struct native_storage *make_storage(struct translator *t, unsigned *call_
 
         if (op->opcode == IR_CALLOUT || op->opcode == IR_EXIT_CALLOUT) {
             op->aux = &s->arguments[(struct callout_args *)op->aux - t->lifted->callouts];
-        } else if (op->opcode == IR_INTERPRET || op->opcode == IR_STEP_FORWARD || op->opcode == IR_FPU) {
+        } else if (op->opcode == IR_INTERPRET || may_step(op) || op->opcode == IR_FPU) {
             struct interp_single *single = NULL;
 
-            if (op->opcode == IR_FPU ? needs_single(op) : op->opcode == IR_STEP_FORWARD || !op->loop) {
+            if (op->opcode == IR_FPU ? needs_single(op) : may_step(op) || !op->loop) {
                 single = interp_lower_single(t->interp, op->aux, ir->mode, ir->insns[op->insn].eip,
                                              ir->insn_count - op->insn);
                 if (!single) {
@@ -83,6 +92,10 @@ static size_t lift(struct translator *t, const struct translation_key *key, uint
                    size_t available, unsigned limit)
 {
     uint64_t room = (uint64_t)key->cs_limit - key->eip + 1;
+
+    available = interp_room_before_breakpoint(t->interp, linear, available); /* no block may contain one */
+    if (!available)
+        return 0;
     struct lift_request request = {
         .decoder = &t->decoder,
         .cpu = t->cpu,
@@ -93,7 +106,7 @@ static size_t lift(struct translator *t, const struct translation_key *key, uint
         .code = code,
         .available = room < available ? (size_t)room : available,
         .limit = limit,
-        .text = LOG_ENABLED(t->cpu->log, OP) || LOG_ENABLED(t->cpu->log, OP_OPT),
+        .careful_division = t->careful[key->physical % CAREFUL_BLOCKS] == key->physical + 1,
     };
 
     size_t length = lift_block(&request, t->ir, t->lifted);
@@ -102,7 +115,7 @@ static size_t lift(struct translator *t, const struct translation_key *key, uint
     for (unsigned i = 0; i < t->ir->op_count; i++) {
         const struct ir_op *op = &t->ir->ops[i];
 
-        if (!(ir_op_table[op->opcode].effects & EFFECT_CALL))
+        if (!(ir_op_table[op->opcode].effects & EFFECT_CALL) && op->opcode != IR_REPEAT)
             continue;
         if (op->insn == 0)
             return 0;
@@ -189,6 +202,14 @@ static void fill(struct translator *t, struct translation *made, const struct co
     }
 }
 
+static uint64_t monotonic_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
 struct translation *translator_build(struct translator *t, const struct translation_key *key, uint32_t linear)
 {
     struct memory *memory = t->cpu->mmu.memory;
@@ -196,6 +217,7 @@ struct translation *translator_build(struct translator *t, const struct translat
     const uint8_t *page = memory_page_pointer(memory, key->physical & ~(uint64_t)PAGE_MASK, &writable);
     char message[200];
     unsigned call_capacity = 0;
+    uint64_t begun_at = monotonic_ns();
 
     if (!page)
         return NULL;
@@ -224,12 +246,12 @@ struct translation *translator_build(struct translator *t, const struct translat
             t->ir->insn_count);
         return NULL;
     }
-    if (LOG_ENABLED(t->cpu->log, OP))
-        trace_ir(t, "as lifted");
     if (key->mode & MODE_COUNTED)
         ir_insert(t->ir, second.entry ? 1 : 0, IR_CHARGE)->width = 8;
-    if (!ir_run_passes(t->ir, &t->host_flags, t->options.disabled_passes,
-                       LOG_ENABLED(t->cpu->log, OP_OPT) ? trace_pass : NULL, t, message, sizeof message)) {
+    event_trace_instrument(t, (second.entry != 0) + ((key->mode & MODE_COUNTED) != 0));
+    code_trace_lifted(t, code);
+    if (!ir_run_passes(t->ir, &t->host_flags, t->options.disabled_passes, code_trace_pass_observer(t), t, message,
+                       sizeof message)) {
         LOG(t->cpu->log, JIT, "translation at 0x%08x refused: %s", key->eip, message);
         return NULL;
     }
@@ -246,7 +268,9 @@ struct translation *translator_build(struct translator *t, const struct translat
     };
     uint32_t start = e->position;
 
-    if (storage && made) {
+    code_trace_request_marks(t, &request);
+    host_profilers_request_marks(t->profilers, &request);
+    if (storage && made && event_trace_request(t, made, &request)) {
         request.link_tokens[0] = &made->links[0];
         request.link_tokens[1] = &made->links[1];
         bool fits = codegen(&request, e, t->result);
@@ -274,6 +298,7 @@ struct translation *translator_build(struct translator *t, const struct translat
                     made->second_page = second.page;
                     made->second_lines = lines_of(0, (unsigned)length - in_first);
                 }
+                storage->call_count = t->result->call_count;
                 made->storage = storage;
                 made->free_storage = free_storage;
                 fill(t, made, t->result);
@@ -287,8 +312,9 @@ struct translation *translator_build(struct translator *t, const struct translat
                             cache_page_written(&t->cache, second.page, 0, (unsigned)length - in_first);
                         return NULL;
                     }
-                    if (LOG_ENABLED(t->cpu->log, OUT_ASM))
-                        trace_host_code(t, made);
+                    made->id = log_new_id(t->cpu->log);
+                    code_trace_made(t, made, monotonic_ns() - begun_at);
+                    host_profilers_made(t->profilers, made, &request, t->result);
                     return made;
                 }
             }
@@ -300,6 +326,7 @@ struct translation *translator_build(struct translator *t, const struct translat
     if (made) {
         free(made->sites);
         free(made->insn_eip);
+        free(made->counters);
         free(made);
     }
     return NULL;

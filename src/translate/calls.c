@@ -3,6 +3,7 @@
 #include "cpu/fpu.h"
 #include "interp/interp.h"
 #include "mmu/access.h"
+#include "translate/event_trace.h"
 #include "translate/translate_private.h"
 
 #include <string.h>
@@ -24,6 +25,8 @@ static uint64_t read_operand(struct vcpu *cpu, uint32_t linear, unsigned size)
     struct mmu_result value = mmu_read_slow(&cpu->mmu, linear, size);
 
     cpu->stats->native_slow_reads++;
+    if (LOG_ENABLED(cpu->log, PROFILE))
+        event_trace_slow_access(cpu, false);
     if (!value.ok)
         return 0;
     memcpy(cpu->native.bounce, &value.value, sizeof value.value);
@@ -33,6 +36,8 @@ static uint64_t read_operand(struct vcpu *cpu, uint32_t linear, unsigned size)
 static uint64_t write_operand(struct vcpu *cpu, uint32_t linear, unsigned size)
 {
     cpu->stats->native_slow_writes++;
+    if (LOG_ENABLED(cpu->log, PROFILE))
+        event_trace_slow_access(cpu, true);
     if (!mmu_prepare_write(&cpu->mmu, linear, size))
         return 0;
     cpu->native.bounce_linear = linear;
@@ -45,6 +50,8 @@ static uint64_t update_operand(struct vcpu *cpu, uint32_t linear, unsigned size)
     struct mmu_result value = mmu_read_for_write_slow(&cpu->mmu, linear, size);
 
     cpu->stats->native_slow_writes++;
+    if (LOG_ENABLED(cpu->log, PROFILE))
+        event_trace_slow_access(cpu, true);
     if (!value.ok)
         return 0;
     memcpy(cpu->native.bounce, &value.value, sizeof value.value);
@@ -114,13 +121,19 @@ static uint64_t raise(struct vcpu *cpu, const struct native_call *call)
     cpu->state.rip = call->eip;
     give_back(cpu, call->remaining);
     cpu_deliver_exception(cpu);
-    return 1;
+    return NATIVE_CALL_LEAVE;
 }
 
 /* Does something want the run loop's attention at this instruction boundary? */
 static bool must_leave(const struct vcpu *cpu)
 {
     return atomic_load_explicit(&cpu->attention, memory_order_relaxed) || cpu->native.leave;
+}
+
+/* May no other translation be entered before the run loop has looked? (The attention is asked by the lookup.) */
+static bool needs_run_loop(const struct vcpu *cpu)
+{
+    return cpu->state.halted || cpu->mmu.observe_reads || cpu->mmu.observe_writes;
 }
 
 static uint64_t call_out(struct vcpu *cpu, const struct native_call *call, uint32_t offset)
@@ -131,21 +144,27 @@ static uint64_t call_out(struct vcpu *cpu, const struct native_call *call, uint3
     cpu->next_rip = call->next_eip;
     cpu->stats->callouts++;
     translator_of(cpu)->called_out[call->row]++;
-    if (unlikely(mode & MODE_COUNTED))
+    if (unlikely(mode & MODE_COUNTED)) {
         interp_account(translator_of(cpu)->interp, cpu->budget + call->remaining);
+        cpu->mmu.devices_alone = false;
+    }
     call->args->offset = offset;
     if (unlikely(!call->function(cpu, call->args))) {
         give_back(cpu, call->remaining);
         cpu_deliver_exception(cpu);
-        return 1;
+        return NATIVE_CALL_LEAVE;
     }
+    cpu->mmu.devices_alone = (mode & MODE_COUNTED) && !translator_of(cpu)->lockstep;
     if (call->ends || cpu->next_rip != call->next_eip || cpu->mode != mode || must_leave(cpu)) {
         cpu->state.rip = cpu->next_rip;
+        if (cpu->state.interrupt_shadow) /* of STI before another; others have said it themselves */
+            atomic_fetch_or_explicit(&cpu->attention, ATTENTION_EVENT, memory_order_relaxed);
         if (mode & MODE_COUNTED)
             cpu->budget += call->remaining - 1;
-        return 1;
+        return needs_run_loop(cpu) ? NATIVE_CALL_LEAVE : NATIVE_CALL_JUMP;
     }
-    return 0;
+    cpu->state.interrupt_shadow = 0; /* the one instruction that it is for comes next in this block */
+    return NATIVE_CALL_STAY;
 }
 
 static uint64_t interpret(struct vcpu *cpu, const struct native_call *call)
@@ -160,36 +179,85 @@ static uint64_t interpret(struct vcpu *cpu, const struct native_call *call)
     if (!call->interpreted) { /* a branch, or something else that the run loop must see */
         interp_request_step(t->interp);
         give_back(cpu, call->remaining);
-        return 1;
+        return NATIVE_CALL_LEAVE;
     }
     bool done = interp_run_single(t->interp, call->interpreted);
     if (!counted) /* nothing was charged, so nothing can be given back */
         cpu->budget = budget;
     if (!done)
-        return 1;
+        return NATIVE_CALL_LEAVE;
     if (call->ends || must_leave(cpu)) {
         cpu->state.rip = call->next_eip;
         give_back(cpu, call->remaining - 1u);
-        return 1;
+        return t->lockstep || needs_run_loop(cpu) ? NATIVE_CALL_LEAVE : NATIVE_CALL_JUMP;
     }
-    return 0;
+    return NATIVE_CALL_STAY;
 }
 
 static uint64_t call_instruction(struct vcpu *cpu, const struct native_call *call, uint32_t offset)
 {
+    if (LOG_ENABLED(cpu->log, PROFILE))
+        ((struct native_call *)(uintptr_t)call)->count++;
     switch (call->kind) {
+    case NATIVE_TRACE: event_trace_executed(cpu, call->interpreted); return NATIVE_CALL_STAY;
     case NATIVE_RAISE: return raise(cpu, call);
     case NATIVE_CALLOUT: return call_out(cpu, call, offset);
     default: return interpret(cpu, call);
     }
 }
 
+/* ---- what the thunks call: the above, and the phase told for who samples it (base/stats.h) ---- */
+
+/* CALL, timed as PHASE. */
+#define TIMED(phase, call)                       \
+    do {                                         \
+        stats_set_phase(cpu->stats, phase);      \
+        uint64_t result = call;                  \
+        stats_set_phase(cpu->stats, STATS_PHASE_EXECUTE); \
+        return result;                           \
+    } while (0)
+
+static uint64_t timed_read(struct vcpu *cpu, uint32_t linear, unsigned size)
+{
+    TIMED(STATS_PHASE_MEMORY, read_operand(cpu, linear, size));
+}
+
+static uint64_t timed_write(struct vcpu *cpu, uint32_t linear, unsigned size)
+{
+    TIMED(STATS_PHASE_MEMORY, write_operand(cpu, linear, size));
+}
+
+static uint64_t timed_update(struct vcpu *cpu, uint32_t linear, unsigned size)
+{
+    TIMED(STATS_PHASE_MEMORY, update_operand(cpu, linear, size));
+}
+
+static uint64_t timed_commit(struct vcpu *cpu)
+{
+    TIMED(STATS_PHASE_MEMORY, commit_operand(cpu));
+}
+
+static uint64_t timed_segment(struct vcpu *cpu, uint32_t offset, unsigned what)
+{
+    TIMED(STATS_PHASE_MEMORY, segment_address(cpu, offset, what));
+}
+
+static uint64_t timed_fpu_operand(struct vcpu *cpu, uint32_t linear, unsigned what)
+{
+    TIMED(STATS_PHASE_MEMORY, fpu_operand(cpu, linear, what));
+}
+
+static uint64_t timed_instruction(struct vcpu *cpu, const struct native_call *call, uint32_t offset)
+{
+    TIMED(call->kind == NATIVE_INTERPRET ? STATS_PHASE_SINGLE : STATS_PHASE_CALLOUT, call_instruction(cpu, call, offset));
+}
+
 const struct native_functions translator_functions = {
-    .read = read_operand,
-    .write = write_operand,
-    .update = update_operand,
-    .commit = commit_operand,
-    .segment = segment_address,
-    .fpu_operand = fpu_operand,
-    .call = call_instruction,
+    .read = timed_read,
+    .write = timed_write,
+    .update = timed_update,
+    .commit = timed_commit,
+    .segment = timed_segment,
+    .fpu_operand = timed_fpu_operand,
+    .call = timed_instruction,
 };

@@ -6,6 +6,7 @@
 #include "cpu/fpu.h"
 #include "interp/interp.h"
 #include "mmu/access_log.h"
+#include "translate/code_trace.h"
 #include "translate/translate_private.h"
 
 #include <stdarg.h>
@@ -139,12 +140,9 @@ static void describe(struct lockstep *l, struct translator *t, const struct tran
     say(l, " flags=%04x\n", cpu_arithmetic_to_eflags(l->before.arithmetic_flags));
     if (!out)
         return;
-    FILE *logged = t->cpu->log->file;
-    t->cpu->log->file = out;
     if (t->ir->eip == block->key.eip) /* the block built last */
-        trace_ir(t, "after all passes");
-    trace_host_code(t, block);
-    t->cpu->log->file = logged;
+        code_trace_print_ir(out, t, "after all passes");
+    code_trace_print_host(out, t, block);
     fclose(out);
     say(l, "%s", text);
 }

@@ -1,5 +1,8 @@
 /* Entering and leaving translated code, and when to translate. See translate.h. */
 #define _GNU_SOURCE /* REG_R8 */
+#include "translate/code_trace.h"
+#include "translate/event_trace.h"
+#include "translate/host_profilers.h"
 #include "translate/translate_private.h"
 
 #include "backend-x86_64/host.h"
@@ -30,7 +33,11 @@ static bool locate(struct translator *t, struct translation_key *key, uint32_t *
 static struct translation *build(struct translator *t, const struct translation_key *key, uint32_t linear)
 {
     struct stats *stats = t->cpu->stats;
+    enum stats_phase phase = stats_phase(stats);
+    stats_set_phase(stats, STATS_PHASE_TRANSLATE);
     struct translation *made = translator_build(t, key, linear);
+    event_trace_tier(t, made, linear);
+    stats_set_phase(stats, phase);
 
     if (!made) {
         stats->translation_failures++;
@@ -53,8 +60,11 @@ struct translation *translator_find(struct translator *t)
     if (!locate(t, &key, &linear))
         return NULL;
     found = cache_find(&t->cache, &key);
-    if (!found && t->options.threshold == 0 && !(t->cpu->mode & MODE_SINGLE))
+    if (!found && t->options.threshold == 0 && !(t->cpu->mode & MODE_SINGLE)) {
+        t->why.reason = "forced";
+        t->why.executions = 0;
         found = build(t, &key, linear);
+    }
     return found;
 }
 
@@ -67,17 +77,6 @@ static bool has(void *opaque)
     return !t->lockstep && locate(t, &key, &linear) && cache_find(&t->cache, &key);
 }
 
-static bool translate(void *opaque)
-{
-    struct translator *t = opaque;
-    struct translation_key key;
-    uint32_t linear;
-
-    if (!locate(t, &key, &linear))
-        return false;
-    return cache_find(&t->cache, &key) || build(t, &key, linear);
-}
-
 /* Code that is written to again and again earns its translation later and later. */
 static uint32_t heat(void *opaque, uint64_t physical)
 {
@@ -86,6 +85,19 @@ static uint32_t heat(void *opaque, uint64_t physical)
     unsigned churn = page < t->cache.page_count ? t->cache.churn[page] / 8 : 0;
 
     return (t->options.threshold + 1) << (churn > 12 ? 12 : churn);
+}
+
+static bool translate(void *opaque)
+{
+    struct translator *t = opaque;
+    struct translation_key key;
+    uint32_t linear;
+
+    if (!locate(t, &key, &linear))
+        return false;
+    t->why.reason = "hot";
+    t->why.executions = heat(t, key.physical) - 1;
+    return cache_find(&t->cache, &key) || build(t, &key, linear);
 }
 
 /* The guest instruction that a site belongs to becomes state.rip; what it and its successors were charged goes back. */
@@ -105,6 +117,17 @@ static void return_to_site(struct translator *t)
         cpu->budget += in->insn_count - site->insn;
 }
 
+/* A host fault costs microseconds: where divisions fault again and again, the interpreter looks first. */
+static void note_divide_fault(struct translator *t)
+{
+    struct translation *in = cache_find_code(&t->cache, t->cpu->native.fault_address);
+
+    if (!in || ++in->divide_faults < DIVIDE_FAULTS_BORNE)
+        return;
+    t->careful[in->key.physical % CAREFUL_BLOCKS] = in->key.physical + 1;
+    cache_forget(&t->cache, in, "replaced");
+}
+
 /* Handles what native_enter() returned. False: the run loop is to look around. */
 bool translator_go_on(struct translator *t, uint64_t left)
 {
@@ -115,12 +138,19 @@ bool translator_go_on(struct translator *t, uint64_t left)
         return !cpu->state.halted;
     case NATIVE_LEAVE_FAULT:
         return_to_site(t);
+        if (unlikely(cpu->mmu.fault.kind == MMU_FAULT_DEVICE)) {
+            cpu->mmu.fault.kind = MMU_FAULT_NONE;
+            cpu->exception.valid = false;
+            interp_request_step(t->interp);
+            return false;
+        }
         if (!cpu->exception.valid)
             cpu_raise_memory_fault(cpu);
         cpu_deliver_exception(cpu);
         return true;
     case NATIVE_LEAVE_DIVIDE:
         return_to_site(t);
+        note_divide_fault(t);
         cpu_raise(cpu, EXC_DE);
         cpu_deliver_exception(cpu);
         return true;
@@ -152,13 +182,16 @@ uint64_t translator_run(struct translator *t, const struct translation *translat
     native_enter_fn *native_enter = (native_enter_fn *)(uintptr_t)cache_address(&t->cache, t->cache.thunks.enter);
 
     t->cpu->native.leave = false;
+    t->cpu->mmu.devices_alone = (t->cpu->mode & MODE_COUNTED) && !t->lockstep;
     t->cpu->stats->native_entries++;
-    return native_enter(t->cpu, cache_address(&t->cache, translation->entry_home));
+    stats_set_phase(t->cpu->stats, STATS_PHASE_EXECUTE);
+    uint64_t left = native_enter(t->cpu, cache_address(&t->cache, translation->entry_home));
+    stats_set_phase(t->cpu->stats, STATS_PHASE_LOOKUP);
+    return left;
 }
 
-static bool enter(void *opaque)
+static bool find_and_run(struct translator *t)
 {
-    struct translator *t = opaque;
     struct vcpu *cpu = t->cpu;
     bool progress = false;
 
@@ -166,7 +199,9 @@ static bool enter(void *opaque)
         translator_take_thread(t);
     if (unlikely(atomic_load(&t->flush_posted))) {
         atomic_store(&t->flush_posted, false);
+        t->cache.flusher = t->flush_cause;
         cache_flush(&t->cache);
+        t->cache.flusher = "flush";
     }
     if (unlikely(cpu->mmu.observe_reads || cpu->mmu.observe_writes))
         return false; /* data breakpoints: a trap behind the very instruction */
@@ -178,12 +213,35 @@ static bool enter(void *opaque)
         if (!next)
             return progress;
         cache_remember_jump(&t->cache, next);
-        LOG(cpu->log, EXEC, "Native: %08x mode %08x", next->linear, next->key.mode);
         progress = true;
         if (!translator_go_on(t, translator_run(t, next)) || translator_must_step(t))
             break;
     }
     return progress;
+}
+
+static bool enter(void *opaque)
+{
+    struct translator *t = opaque;
+
+    stats_set_phase(t->cpu->stats, STATS_PHASE_LOOKUP);
+    bool progress = find_and_run(t);
+    stats_set_phase(t->cpu->stats, STATS_PHASE_INTERPRET);
+    return progress;
+}
+
+/* A breakpoint: from now on every block ends before it (lift() in build.c). */
+static void forget(void *opaque, uint32_t linear)
+{
+    struct translator *t = opaque;
+
+    for (unsigned s = 0; s < CACHE_SEGMENTS; s++)
+        for (unsigned i = 0; i < t->cache.segments[s].count; i++) {
+            struct translation *in = t->cache.segments[s].translations[i];
+
+            if (linear - in->linear < in->length)
+                cache_forget(&t->cache, in, "debugger");
+        }
 }
 
 /* ---- writes to code ---- */
@@ -194,10 +252,13 @@ static void page_written(void *opaque, uint64_t page, unsigned offset, unsigned 
 
     if (!(flags & PAGE_FLAG_CODE))
         return;
+    enum stats_phase phase = stats_phase(t->cpu->stats);
     if (!t->owned || pthread_equal(t->owner, pthread_self())) {
+        t->cache.writer = phase == STATS_PHASE_DEVICE ? "DMA" : "guest store";
         cache_page_written(&t->cache, page, offset, length);
         return;
     }
+    t->flush_cause = phase == STATS_PHASE_STOPPED ? "debugger" : "DMA";
     atomic_store(&t->flush_posted, true);
     cpu_post_attention(t->cpu, ATTENTION_INVALIDATED);
 }
@@ -207,6 +268,7 @@ static void map_changed(void *opaque, uint64_t page)
     struct translator *t = opaque;
 
     if (page == UINT64_MAX) {
+        t->flush_cause = "flush";
         atomic_store(&t->flush_posted, true);
         cpu_post_attention(t->cpu, ATTENTION_INVALIDATED);
     }
@@ -309,7 +371,12 @@ struct translator *translator_create(struct vcpu *cpu, struct interp *interp, co
         translator_destroy(t);
         return NULL;
     }
-    t->native = (struct interp_native){t, !options->lockstep, enter, has, translate, heat};
+    if (!host_profilers_create(&t->profilers, &t->cache, options, err)) {
+        translator_destroy(t);
+        return NULL;
+    }
+    event_trace_init(t);
+    t->native = (struct interp_native){t, !options->lockstep, enter, has, translate, heat, forget};
     interp_set_native(interp, &t->native);
     memory_add_written_listener(cpu->mmu.memory, page_written, t);
     memory_add_code_source(cpu->mmu.memory, code_lines, t);
@@ -321,8 +388,12 @@ void translator_destroy(struct translator *t)
 {
     if (!t)
         return;
+    if (t->cache.watcher)
+        event_trace_end(t);
+    host_profilers_destroy(t->profilers); /* before the code is gone */
     cache_finish(&t->cache);
     lockstep_destroy(t->lockstep);
+    code_trace_destroy(t->trace);
     free(t->ir);
     free(t->lifted);
     free(t->result);

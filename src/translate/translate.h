@@ -18,6 +18,8 @@ struct translate_options {
     /* Lockstep: REPORT (several lines) tells of the first disagreement; state is as before the block. */
     void (*on_disagreement)(void *opaque, const char *report);
     void *opaque;
+    /* host_profilers.h: who is told of translations */
+    bool perf_map, jitdump, gdb_jit;
     bool baseline;            /* pretend that the host has nothing beyond x86-64-v1 */
 };
 #define TRANSLATE_OPTIONS_DEFAULT {.cache_size = 64u << 20, .threshold = 24, .block_limit = 48}
@@ -54,6 +56,8 @@ struct translate_block {
 void translator_summarize(const struct translator *translator, struct translate_summary *summary);
 /* The most linked-to translations, best first; returns how many of at most COUNT. */
 unsigned translator_list_blocks(const struct translator *translator, struct translate_block *blocks, unsigned count);
+/* Guest instructions that translations executed while they were profiled (-d profile). */
+uint64_t translator_profiled_instructions(const struct translator *translator);
 /* How often translated code left an instruction of ROW (instruction table) to the interpreter, and to its C function. */
 void translator_count_row(const struct translator *translator, unsigned row, uint64_t *interpreted, uint64_t *called_out);
 

@@ -8,6 +8,10 @@
 
 #include <pthread.h>
 
+/* Blocks, by their physical address, in which #DE is common enough to be worth a slower division. */
+#define CAREFUL_BLOCKS 64u
+#define DIVIDE_FAULTS_BORNE 4u
+
 struct translator {
     struct vcpu *cpu;
     struct interp *interp;
@@ -18,20 +22,31 @@ struct translator {
     struct ir_host_flags host_flags;
     bool host_lahf;
     atomic_bool flush_posted; /* the memory map changed, or code was written to by another thread */
+    _Atomic(const char *) flush_cause; /* as traces tell it */
     bool flush_wanted;
     pthread_t owner;
     bool owned;
     bool plain_only;          /* build blocks without calls into C */
     struct lockstep *lockstep;
+    uint64_t careful[CAREFUL_BLOCKS];        /* physical address + 1; 0: none */
     uint64_t interpreted[ROW_COUNT]; /* by row of the instruction table: executed for translated code */
     uint64_t called_out[ROW_COUNT];
     struct ir_block *ir;      /* the block being translated */
     struct lift_storage *lifted;
     struct codegen_result *result;
+    struct host_profilers *profilers; /* host_profilers.h; NULL: none */
+    struct cache_watcher watcher;
+    uint64_t profiled_instructions; /* executed by translations that died, while they were profiled */
+    struct code_trace *trace; /* code_trace.h; NULL until something is traced */
+    struct {
+        const char *reason;   /* "hot", "forced" */
+        uint64_t executions;  /* in the interpreter before */
+    } why;                    /* the present translation is made */
 };
 
 /* What a translation's code points to. */
 struct native_storage {
+    unsigned call_count;
     unsigned single_count;
     struct interp_single **singles;
     struct callout_args *arguments;
@@ -51,10 +66,6 @@ uint64_t translator_run(struct translator *t, const struct translation *translat
 struct lockstep *lockstep_create(void);
 void lockstep_destroy(struct lockstep *lockstep);
 bool lockstep_enter(struct translator *t);
-/* trace.c: dumps for -d */
-void trace_ir(struct translator *t, const char *title);
-void trace_pass(void *translator, const struct ir_pass *pass, const struct ir_block *block);
-void trace_host_code(struct translator *t, const struct translation *made);
 /* calls.c */
 extern const struct native_functions translator_functions;
 struct translator *translator_of(const struct vcpu *cpu);

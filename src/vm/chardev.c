@@ -29,6 +29,7 @@ struct chardev *chardev_create(struct chardev_host *host, const struct chardev_c
         error_set(err, "out of memory");
         return NULL;
     }
+    c->size = CHARDEV_BUFFER_SIZE;
     c->host = host;
     c->kind = config->kind;
     c->mux_wanted = config->mux;
@@ -149,6 +150,25 @@ bool chardev_is_connected(struct chardev *c)
 
 /* ---- output ---- */
 
+void chardev_let_grow(struct chardev *c)
+{
+    (c->parent ? c->parent : c)->grows = true;
+}
+
+/* Mutex held. Without memory it stays as it is, and writes are cut short. */
+static void grow(struct chardev *c)
+{
+    uint8_t *larger = malloc(2 * c->size);
+    if (!larger)
+        return;
+    memcpy(larger, c->buffer + c->head, c->size - c->head);
+    memcpy(larger + c->size - c->head, c->buffer, c->head);
+    free(c->buffer);
+    c->buffer = larger;
+    c->head = 0;
+    c->size *= 2;
+}
+
 size_t chardev_write(struct chardev *c, const void *data, size_t length)
 {
     if (c->parent)
@@ -158,10 +178,12 @@ size_t chardev_write(struct chardev *c, const void *data, size_t length)
         pthread_mutex_unlock(&c->mutex);
         return length;
     }
-    size_t room = CHARDEV_BUFFER_SIZE - c->used;
+    if (c->grows && length > c->size - c->used)
+        grow(c);
+    size_t room = c->size - c->used;
     size_t taken = length < room ? length : room;
-    size_t tail = (c->head + c->used) % CHARDEV_BUFFER_SIZE;
-    size_t first = taken < CHARDEV_BUFFER_SIZE - tail ? taken : CHARDEV_BUFFER_SIZE - tail;
+    size_t tail = (c->head + c->used) % c->size;
+    size_t first = taken < c->size - tail ? taken : c->size - tail;
     if (taken) {
         memcpy(c->buffer + tail, data, first);
         memcpy(c->buffer, (const uint8_t *)data + first, taken - first);
@@ -189,14 +211,16 @@ size_t chardev_pending(struct chardev *c)
 /* Writes a piece of the ring; only the main loop's thread moves `head`. False when the peer is gone. */
 static bool write_some(struct chardev *c)
 {
+    uint8_t from[16384]; /* a copy: the ring may move when it grows */
     pthread_mutex_lock(&c->mutex);
-    size_t contiguous = CHARDEV_BUFFER_SIZE - c->head;
+    size_t contiguous = c->size - c->head;
     size_t length = c->used < contiguous ? c->used : contiguous;
-    const uint8_t *from = c->buffer + c->head;
-    pthread_mutex_unlock(&c->mutex);
     /* A descriptor shared with the shell stays blocking: what poll() promised is PIPE_BUF at most. */
-    if (length > 4096 && c->kind == CHARDEV_STDIO)
-        length = 4096;
+    size_t most = c->kind == CHARDEV_STDIO ? 4096 : sizeof from;
+    if (length > most)
+        length = most;
+    memcpy(from, c->buffer + c->head, length);
+    pthread_mutex_unlock(&c->mutex);
     bool is_socket = c->kind == CHARDEV_UNIX || c->kind == CHARDEV_TCP;
     ssize_t written = !length     ? 0
                       : is_socket ? send(c->out_fd, from, length, MSG_NOSIGNAL)
@@ -208,11 +232,11 @@ static bool write_some(struct chardev *c)
     }
     bool tell_user = false;
     pthread_mutex_lock(&c->mutex);
-    c->head = (c->head + (size_t)written) % CHARDEV_BUFFER_SIZE;
+    c->head = (c->head + (size_t)written) % c->size;
     c->used -= (size_t)written;
     if (!c->used)
         main_loop_set_events(c->host->loop, c->out_source, 0);
-    if (c->starved && c->used <= CHARDEV_BUFFER_SIZE / 2) {
+    if (c->starved && c->used <= c->size / 2) {
         c->starved = false;
         tell_user = true;
     }

@@ -65,6 +65,8 @@ void chardev_set_user(struct chardev *chardev, const struct chardev_user *user);
 bool chardev_has_user(const struct chardev *chardev);
 /* Returns how many bytes were taken; with nobody at the other end they are taken and dropped. */
 size_t chardev_write(struct chardev *chardev, const void *data, size_t length);
+/* From now on its buffer grows instead of being full: how fast the host reads shall make no difference to the guest. */
+void chardev_let_grow(struct chardev *chardev);
 /* How many bytes wait to be written. Any thread. */
 size_t chardev_pending(struct chardev *chardev);
 bool chardev_is_connected(struct chardev *chardev);

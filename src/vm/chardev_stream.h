@@ -27,8 +27,10 @@ struct chardev {
 
     /* Output. */
     pthread_mutex_t mutex;
-    uint8_t *buffer; /* ring of CHARDEV_BUFFER_SIZE */
+    uint8_t *buffer; /* ring of SIZE */
+    size_t size;     /* CHARDEV_BUFFER_SIZE, or more if it GROWS */
     size_t head, used;
+    bool grows;
     bool starved; /* a write was cut short: tell the user when there is room */
 
     /* Sockets. */

@@ -3,6 +3,7 @@
 #ifndef DRAGOMAN_VM_OPTIONS_H
 #define DRAGOMAN_VM_OPTIONS_H
 
+#include "base/trace_hash.h"
 #include "devices/char_port.h"
 #include "translate/translate.h"
 
@@ -76,8 +77,11 @@ struct vm_options {
     bool no_reboot;       /* a guest's reset ends the machine */
     bool no_shutdown;     /* a guest's power-off stops the machine but keeps the process */
     bool start_stopped;   /* -S */
+    const char *stats_file; /* -stats: where the program writes statistics at the end; NULL: nowhere */
     bool counted;         /* -icount */
     unsigned counted_shift;
+    uint64_t counted_stop;  /* instructions after which the machine ends; 0: never */
+    struct trace_hash_options trace_hash;
     int64_t rtc_epoch;                       /* what the RTC shows at power-on, seconds since 1970 */
     struct char_port *serial[VM_MAX_SERIAL]; /* NULL: the port is absent */
     struct vm_device_option devices[VM_MAX_DEVICES];

@@ -144,10 +144,12 @@ static bool wait_for_permission(struct vm_vcpu *v)
     atomic_fetch_and(&v->cpu.attention, ~(unsigned)ATTENTION_STOP);
     if (!vm_may_run(vm)) {
         cpu_fpu_spill(&v->cpu);
+        stats_begin_wait(&vm->stats, STATS_PHASE_STOPPED);
         v->parked = true;
         pthread_cond_broadcast(&vm->parked_changed);
         while (!vm_may_run(vm) && !vm->quitting)
             pthread_cond_wait(&vm->run_changed, &vm->run_mutex);
+        stats_end_wait(&vm->stats);
         /* When quitting we stay "parked": nobody shall wait for a thread that ends. */
         v->parked = vm->quitting;
         atomic_fetch_and(&v->cpu.attention, ~(unsigned)ATTENTION_STOP);
@@ -168,10 +170,12 @@ static uint64_t read_kicks(struct vm_vcpu *v)
 /* Counted time runs on this thread: what is due now. Returns nanoseconds to the next deadline. */
 static uint64_t run_counted_timers(struct vm *vm)
 {
+    int phase = stats_enter_device(&vm->stats);
     device_lock_acquire(&vm->device_lock);
     clock_run_timers(vm->clock);
     uint64_t deadline = clock_next_deadline(vm->clock);
     device_lock_release(&vm->device_lock);
+    stats_leave_device(&vm->stats, phase);
     uint64_t now = clock_now(vm->clock);
     return deadline == CLOCK_NEVER ? CLOCK_NEVER : deadline > now ? deadline - now : 0;
 }
@@ -199,10 +203,12 @@ static void wait_in_halt(struct vm_vcpu *v)
                 continue;
             }
         }
+        stats_begin_wait(&vm->stats, STATS_PHASE_IDLE);
         pthread_mutex_lock(&vm->run_mutex);
         while (v->kicks == seen)
             pthread_cond_wait(&vm->run_changed, &vm->run_mutex);
         pthread_mutex_unlock(&vm->run_mutex);
+        stats_end_wait(&vm->stats);
     }
 }
 
@@ -219,9 +225,11 @@ static int64_t next_budget(struct vm *vm)
     if (!clock_is_counted(vm->clock))
         return REAL_SLICE;
     uint64_t left = run_counted_timers(vm);
-    uint64_t instructions = left >> vm->options->counted_shift;
+    uint64_t instructions = left >> vm->options->counted_shift, stop = vm->options->counted_stop;
     if (left == CLOCK_NEVER || instructions > COUNTED_SLICE)
-        return COUNTED_SLICE;
+        instructions = COUNTED_SLICE;
+    if (stop && instructions > stop - vm_cpu(vm, 0)->instructions)
+        instructions = stop - vm_cpu(vm, 0)->instructions;
     return instructions ? (int64_t)instructions : 1;
 }
 
@@ -233,18 +241,26 @@ static void run_guest(struct vm_vcpu *v)
         cpu_init(cpu);
         atomic_fetch_and(&cpu->attention, ~(unsigned)ATTENTION_RESET);
     }
-    if (cpu->state.halted && !v->step_once) {
+    if (cpu->state.halted) {
         wait_in_halt(v);
         if (cpu->state.halted)
             return;
+        if (v->step_once) { /* the interrupt that ended HLT was the step */
+            v->step_once = false;
+            request_debug_stop(vm);
+            return;
+        }
     }
     cpu->budget = next_budget(vm);
+    if (vm->options->counted_stop && cpu->instructions >= vm->options->counted_stop) {
+        vm_request_exit(vm, 0);
+        return;
+    }
     if (v->step_once) {
-        v->step_once = false;
-        if (cpu->state.halted)
-            cpu_poll_interrupts(cpu);
-        interp_step(v->interp);
-        request_debug_stop(vm);
+        if (interp_step(v->interp, v->step_interrupts)) {
+            v->step_once = false;
+            request_debug_stop(vm);
+        }
     } else {
         interp_run(v->interp);
         if (interp_breakpoint_hit(v->interp) || cpu->watchpoints.hit)
@@ -262,9 +278,13 @@ static void *thread_main(void *opaque)
 {
     struct vm_vcpu *v = opaque;
     atomic_store(&v->thread_id, (int)gettid());
+    stats_take_thread(&v->vm->stats);
+    if (v->vm->trace_hash)
+        trace_hash_take_thread(v->vm->trace_hash);
     while (wait_for_permission(v))
         run_guest(v);
     cpu_fpu_spill(&v->cpu);
+    stats_begin_wait(&v->vm->stats, STATS_PHASE_STOPPED);
     return NULL;
 }
 

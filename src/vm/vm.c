@@ -120,6 +120,8 @@ void vm_stop(struct vm *vm, enum vm_state state)
     set_running(vm, false);
     interrupt_vcpus(vm);
     wait_until_parked(vm);
+    for (unsigned i = 0; i < vm->vcpu_count; i++)
+        vm->vcpus[i]->step_once = false; /* interrupted while it waited in HLT */
     device_lock_acquire(&vm->device_lock);
     clock_pause(vm->clock);
     device_lock_release(&vm->device_lock);
@@ -142,11 +144,12 @@ bool vm_cont(struct vm *vm, struct error *err)
     return true;
 }
 
-void vm_step(struct vm *vm, unsigned vcpu)
+void vm_step(struct vm *vm, unsigned vcpu, bool interrupts)
 {
     if (vm->state == VM_RUNNING || vm->state == VM_SHUTDOWN)
         return;
     vm->vcpus[vcpu]->step_once = true;
+    vm->vcpus[vcpu]->step_interrupts = interrupts;
     vm_cont(vm, NULL);
 }
 
@@ -245,6 +248,8 @@ void vm_tray_moved(struct vm *vm, unsigned drive, bool open)
 static void reset_machine(struct vm *vm)
 {
     vm_freeze(vm);
+    if (vm->trace_hash)
+        trace_hash_event(vm->trace_hash, TRACE_RESET, NULL, 0);
     device_lock_acquire(&vm->device_lock);
     board_reset(vm->board);
     device_lock_release(&vm->device_lock);
@@ -386,6 +391,30 @@ static void clock_wake(void *opaque)
 
 /* ---- life ---- */
 
+static uint64_t time_of(void *opaque)
+{
+    return clock_now(opaque);
+}
+
+static void account(void *opaque)
+{
+    struct vm_vcpu *v = opaque;
+    interp_account(v->interp, v->cpu.budget);
+}
+
+static bool set_up_trace_hash(struct vm *vm, struct error *err)
+{
+    struct vcpu *cpu = vm_cpu(vm, 0);
+    vm->trace_hash = trace_hash_create(&vm->options->trace_hash, &cpu->instructions, time_of, vm->clock, err);
+    if (!vm->trace_hash)
+        return false;
+    trace_hash_set_account(vm->trace_hash, account, vm->vcpus[0]);
+    cpu->trace_hash = vm->trace_hash;
+    vm->memory->trace_hash = vm->trace_hash;
+    port_space_set_trace_hash(vm->ports, vm->trace_hash);
+    return true;
+}
+
 struct vm *vm_create(const struct vm_options *options, struct main_loop *loop, struct error *err)
 {
     struct vm *vm = calloc(1, sizeof *vm);
@@ -425,6 +454,8 @@ struct vm *vm_create(const struct vm_options *options, struct main_loop *loop, s
             goto fail;
         vm->vcpu_count = i + 1;
     }
+    if (options->counted && !set_up_trace_hash(vm, err))
+        goto fail;
     vm->board = board_create(vm, err);
     if (!vm->board)
         goto fail;
@@ -437,21 +468,29 @@ fail:
 
 bool vm_start(struct vm *vm, struct error *err)
 {
+    vm->sampler = stats_sampler_create(
+        &vm->stats, vm->options->stats_file ? STATS_SAMPLES_PER_SECOND_ASKED : STATS_SAMPLES_PER_SECOND, err);
+    if (!vm->sampler)
+        return false;
     for (unsigned i = 0; i < vm->vcpu_count; i++)
         if (!vcpu_thread_start(vm->vcpus[i], err))
             return false;
+    vm_start_occupancy(vm);
     return vm->options->start_stopped || vm_cont(vm, err);
 }
 
 void vm_end(struct vm *vm)
 {
     pthread_mutex_lock(&vm->run_mutex);
+    bool ended = vm->quitting;
     vm->quitting = true;
     pthread_cond_broadcast(&vm->run_changed);
     pthread_mutex_unlock(&vm->run_mutex);
     interrupt_vcpus(vm);
     for (unsigned i = 0; i < vm->vcpu_count; i++)
         vcpu_thread_join(vm->vcpus[i]);
+    if (vm->sampler && !ended)
+        vm_end_occupancy(vm);
 }
 
 void vm_destroy(struct vm *vm)
@@ -459,6 +498,7 @@ void vm_destroy(struct vm *vm)
     if (!vm)
         return;
     vm_end(vm);
+    stats_sampler_destroy(vm->sampler);
     if (vm->board) {
         device_lock_acquire(&vm->device_lock);
         board_destroy(vm->board);
@@ -471,6 +511,7 @@ void vm_destroy(struct vm *vm)
         port_space_destroy(vm->ports);
     if (vm->memory)
         memory_destroy(vm->memory);
+    trace_hash_destroy(vm->trace_hash);
     if (vm->clock)
         clock_destroy(vm->clock);
     pthread_cond_destroy(&vm->run_changed);

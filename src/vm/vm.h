@@ -79,7 +79,8 @@ struct vm_vcpu {
     bool parked;
     uint64_t kicks; /* grows with each kick: HLT waits for a change */
     /* Written while parked: */
-    bool step_once; /* gdb: run one instruction, then stop */
+    bool step_once;       /* gdb: run one instruction, then stop */
+    bool step_interrupts; /* an interrupt that waits is taken instead */
 };
 
 /* The time stamp counter's rate: a tick a nanosecond, and one per instruction with -icount shift=0. */
@@ -91,8 +92,11 @@ struct vm {
     const struct vm_options *options;
     struct log log;
     struct stats stats;
+    struct host_timer occupancy_timer;
+    struct stats_sampler *sampler; /* of the vCPU's time by phase; NULL before vm_start() */
     struct device_lock device_lock;
     struct clock *clock;
+    struct trace_hash *trace_hash; /* counted time, else NULL */
     struct main_loop *loop;
     pthread_t main_thread;
     struct memory *memory;
@@ -133,6 +137,11 @@ struct vm {
 
 /* Builds the machine, without starting it. NULL with a message on failure. OPTIONS outlive the machine. */
 struct vm *vm_create(const struct vm_options *options, struct main_loop *loop, struct error *err);
+/* Main thread: what is logged has changed. All code is made anew, so that it tells of what is asked for. */
+void vm_log_changed(struct vm *vm);
+/* Occupancy of the code cache goes to the log, if it is asked for (-d profile). */
+void vm_start_occupancy(struct vm *vm);
+void vm_end_occupancy(struct vm *vm);
 /* Ends the vCPU threads; the machine can still be looked at. */
 void vm_end(struct vm *vm);
 void vm_destroy(struct vm *vm);
@@ -156,8 +165,9 @@ bool vm_cont(struct vm *vm, struct error *err);
 /* Parks the vCPUs without the outside noticing; nests. */
 void vm_freeze(struct vm *vm);
 void vm_thaw(struct vm *vm);
-/* Runs one instruction of VCPU, then VM_EVENT_DEBUG. */
-void vm_step(struct vm *vm, unsigned vcpu);
+/* Runs one instruction of VCPU, then VM_EVENT_DEBUG. INTERRUPTS: if one is to be taken, that is the step, up to the
+ * handler's first instruction. A halted processor waits for one in any case. */
+void vm_step(struct vm *vm, unsigned vcpu, bool interrupts);
 void vm_inject_nmi(struct vm *vm);
 
 /* ---- any thread: done by the main thread soon; the vCPUs run no further guest code before, but for

@@ -141,6 +141,21 @@ static void test_icount(void **state)
     refuse("-bios /x -icount sleep=off", "shift=N");
     refuse("-bios /x -icount shift=1,sleep=on", "sleep");
     refuse("-bios /x -icount shift=1,rr=record", "'rr'");
+    accept("-bios /x -icount shift=2,stop=1000,hash=/h,hash-log=/l,hash-every=8,hash-from=10,hash-to=0x20");
+    assert_int_equal(options.vm.counted_stop, 1000);
+    assert_string_equal(options.vm.trace_hash.file, "/h");
+    assert_string_equal(options.vm.trace_hash.log, "/l");
+    assert_int_equal(options.vm.trace_hash.log_every, 8);
+    assert_int_equal(options.vm.trace_hash.from, 10);
+    assert_int_equal(options.vm.trace_hash.to, 32);
+    assert_int_equal(options.vm.rtc_epoch, 1577836800);
+    accept("-bios /x -rtc base=2006-06-17 -icount shift=2");
+    assert_int_equal(options.vm.trace_hash.log_every, 16);
+    assert_int_equal(options.vm.rtc_epoch, 1150502400);
+    refuse("-bios /x -icount shift=1,stop", "stop");
+    refuse("-bios /x -icount shift=1,hash=", "hash");
+    refuse("-bios /x -icount shift=1,hash-every=64", "64");
+    refuse("-bios /x -icount shift=1,hash-to", "hash-to");
 }
 
 static void test_usual_lines(void **state)
@@ -161,7 +176,7 @@ static void test_usual_lines(void **state)
     assert_string_equal(options.vm.cpu, "pentium");
     assert_string_equal(options.vm.name, "box");
     assert_true(options.vm.start_stopped && options.vm.no_shutdown);
-    accept("-bios /x -engine interp --engine interp -boot order=c -L /a -snapshot -nic none -net none -vga none "
+    accept("-bios /x -engine interp --engine interp --engine=interp -boot order=c -L /a -snapshot -nic none -net none -vga none "
            "-display none -action reboot=shutdown,shutdown=pause");
     assert_true(options.vm.no_reboot && options.vm.no_shutdown);
 }
@@ -301,6 +316,10 @@ static void test_errors_name_the_option(void **state)
         {"-kernel /k -smp 4", "'4'"},
         {"-kernel /k --engine tier2", "'tier2' is not"},
         {"-kernel /k --engine foo", "'foo'"},
+        {"-kernel /k --engine=foo", "'foo'"},
+        {"-kernel /k -engine=interp", "invalid option"},
+        {"-kernel /k --snapshot=on", "invalid option"},
+        {"-kernel /k --engin=interp", "invalid option"},
         {"-kernel /k -display gtk", "'gtk'"},
         {"-kernel /k -display foo", "'foo'"},
         {"-kernel /k -vga cirrus", "'cirrus'"},

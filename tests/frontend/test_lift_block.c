@@ -204,6 +204,34 @@ static void test_callouts(void **state)
     assert_false(f->block.links[0].used);
 }
 
+/* STI holds back interrupts for one instruction: that one may stand in the block, and the block's end polls. */
+static void test_sti(void **state)
+{
+    struct lifted *f = *state;
+
+    lift_hex(f, FLAT32, 0x1000, "fb 40 41");
+    assert_int_equal(f->length, 2);
+    assert_string_equal(f->text, "callout; inc.4 eax; exit 0");
+    assert_ptr_equal(f->block.ops[0].function, (void *)callout_sti_before_another);
+    assert_link(f, 0, IR_LINK_BACKWARD, 0x1002);
+    lift_hex(f, FLAT32, 0x1000, "40 fb 74 10");
+    assert_string_equal(f->text, "inc.4 eax; callout; exit_if.z 1; exit 0");
+    assert_link(f, 0, IR_LINK_BACKWARD, 0x1004);
+    assert_link(f, 1, IR_LINK_BACKWARD, 0x1014);
+    lift_hex(f, FLAT32, 0x1000, "fb f4"); /* HLT */
+    assert_string_equal(f->text, "callout; exit_callout");
+    lift_hex(f, FLAT32, 0x1000, "fb fb 40"); /* the second one's shadow is the run loop's */
+    assert_string_equal(f->text, "callout; exit_callout");
+    assert_ptr_equal(f->block.ops[1].function, (void *)callout_sti);
+    lift_hex(f, FLAT32, 0x1000, "fb"); /* the last of its page */
+    assert_string_equal(f->text, "exit_callout");
+    assert_ptr_equal(f->block.ops[0].function, (void *)callout_sti);
+    prepare(f, FLAT32, 0x1000, parse_bytes(f, "fb 40"));
+    f->request.limit = 1;
+    lift_now(f);
+    assert_string_equal(f->text, "exit_callout");
+}
+
 static void test_interpreted(void **state)
 {
     struct lifted *f = *state;
@@ -252,6 +280,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_ip_wraps, setup, teardown),
         cmocka_unit_test_setup_teardown(test_undefined_instructions_end_blocks, setup, teardown),
         cmocka_unit_test_setup_teardown(test_callouts, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_sti, setup, teardown),
         cmocka_unit_test_setup_teardown(test_interpreted, setup, teardown),
         cmocka_unit_test_setup_teardown(test_storage_is_reused, setup, teardown),
     };

@@ -36,7 +36,6 @@ static void test_push(void **state)
         {SMALL_STACK, "50", "lea.2 t0, [esp-4]; probe.4 w [t0]; mov.4 m, eax; lea.2 sp, [esp-4]"},
         {BIG_STACK, "50", "segment.4 t0, ss.2 w [esp-2]; probe.2 w [t0]; mov.2 m, ax; lea.4 esp, [esp-2]"},
         {FLAT32, "60", "interpret"},
-        {FLAT32, "0f a0", "callout"}, /* PUSH FS */
     };
     CHECK(rows);
 }
@@ -173,8 +172,12 @@ static void test_strings(void **state)
         {FLAT32, "a7",
          "step_forward; probe.4 r [edi]; mov.4 t0, m; probe.4 r [esi]; cmp.4 m, t0; lea.4 esi, [esi+4]; "
          "lea.4 edi, [edi+4]"},
-        {FLAT32, "f3 a4", "interpret"},
-        {FLAT32, "f2 a5", "interpret"}, /* REPNE MOVS repeats */
+        {FLAT32, "f3 a4", "repeat.4 movs.1 ds"},
+        {FLAT32, "f2 a5", "repeat.4 movs.4 ds"}, /* REPNE MOVS repeats */
+        {FLAT32, "67 66 64 f3 a5", "repeat.2 movs.2 fs"},
+        {REAL16, "f3 aa", "repeat.2 stos.1 ds"},
+        {FLAT32 | MODE_AC, "f3 a4", "interpret"},
+        {FLAT32, "f3 ac", "interpret"},
         {FLAT32, "f2 ae", "interpret"},
         {FLAT32, "6c", "exit_callout"},
     };
@@ -208,7 +211,6 @@ static void test_others(void **state)
         {FLAT32, "cd 80", "exit_callout"},
         {FLAT32, "0f 01 13", "lea.4 t0, [ebx]; callout t0"},          /* LGDT */
         {REAL16, "0f 01 16 00 80", "lea.2 t0, [0x8000]; callout t0"}, /* LGDT */
-        {REAL16, "c4 5e fe", "lea.2 t0, [ebp-2]; exit_callout t0"},   /* LES */
         {FLAT32, "d8 03", "probe.4.fpu r [ebx]; fpu.4 none, m {x87 0 0 d8 03 pointers 3 ds}"},
         {FLAT32, "9b", "fpu.4 none, none {x87 0 0 9b none}"},
         {FLAT32, "0f 6f c1", "fpu.4 none, none {mmx 0 1 6f c1}"},

@@ -20,6 +20,7 @@ main:
     call transfers
     call flags
     call big_limits
+    call segment_loads
     call descriptor_tables
     ret
 
@@ -357,6 +358,41 @@ big_limits:
     real_works "DATA16 again: 64K limit", nop
     mov ebx, 0x10000
     real_faults "limit is back", GP, mov al, [ebx]
+    ret
+
+; A load is no more than selector and base: again and again, in one block with what uses it
+segment_loads:
+    call reset_run
+    low16
+.loads:
+    xor dx, dx
+    xor bp, bp
+    mov cx, 32
+    mov bx, 0x700
+.again:
+    mov es, bx
+    mov [es:0], bx
+    push bx
+    pop ds
+    add dx, [0]
+    mov [es:2], cx
+    lds si, [es:0]
+    mov ax, ds
+    add bp, ax
+    push es
+    pop gs
+    sub bp, [gs:2]
+    add bp, ax
+    inc bx
+    loop .again
+    int DONE
+    end_low
+    case "ES, DS and GS loaded in a loop"
+    run_real .loads
+    caught DONE
+    want "through DS and ES", r(edx), 0xe1f0, 0xffff
+    want "LDS, GS", r(ebp), 0x210, 0xffff
+    want "offset of LDS", r(esi), 0x71f, 0xffff
     ret
 
 ; LGDT with a 16-bit operand takes 24 bits of base (vol. 2, LGDT); SGDT shows it

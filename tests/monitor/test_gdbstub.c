@@ -211,7 +211,7 @@ static void test_greeting(void **state)
     assert_string_equal(ask(f, "vMustReplyEmpty"), "");
     assert_string_equal(ask(f, "vCont?"), "vCont;c;C;s;S");
     assert_string_equal(ask(f, "Z5,1000,4"), "");
-    assert_string_equal(ask(f, "!"), "");
+    assert_string_equal(ask(f, "!"), "OK");
     assert_string_equal(ask(f, "QStartNoAckMode"), "OK");
     send_packet(f, "?", 1);
     assert_string_equal(next(f), "T05thread:01;"); /* no '+' any more */
@@ -271,8 +271,8 @@ static void test_registers(void **state)
 
     char all[4096];
     snprintf(all, sizeof all, "G%s", ask(f, "g"));
-    /* 16 of 4 bytes, 8 of 10, 8 of 4, 8 of 16, 1 + 4 of 4, 1 of 8 */
-    assert_int_equal(strlen(all), 1 + 2 * (64 + 80 + 32 + 128 + 20 + 8));
+    /* 16 of 4 bytes, 8 of 10, 8 of 4, 8 of 16, 1 + 4 of 4, 1 of 8, 7 of 4 */
+    assert_int_equal(strlen(all), 1 + 2 * (64 + 80 + 32 + 128 + 20 + 8 + 28));
     cpu->state.gpr[GPR_AX] = 0;
     cpu->state.xmm[0].u8[15] = 0;
     assert_string_equal(ask(f, all), "OK");
@@ -601,6 +601,87 @@ static void test_kill(void **state)
     assert_int_equal(vm_run(f->guest.vm), 0);
 }
 
+static void test_settings(void **state)
+{
+    struct fixture *f = *state;
+    for (int i = 0; i < 10; i++)
+        pump(f);
+    assert_string_equal(ask(f, "qqemu.sstepbits"), "ENABLE=1,NOIRQ=2,NOTIMER=4");
+    assert_string_equal(ask(f, "qqemu.sstep"), "0x7");
+    assert_string_equal(ask(f, "Qqemu.sstep=0x1"), "OK");
+    assert_string_equal(ask(f, "qqemu.sstep"), "0x1");
+    assert_string_equal(ask(f, "Qqemu.sstep=8"), "E22");
+    assert_string_equal(ask(f, "Qqemu.sstep=0"), "E22");
+    assert_string_equal(ask(f, "qqemu.PhyMemMode"), "0");
+    /* monitor gdb physical on */
+    assert_string_equal(ask(f, "qRcmd,67646220706879736963616c206f6e"), "OK");
+    assert_string_equal(ask(f, "qqemu.PhyMemMode"), "1");
+    /* monitor gdb: tells */
+    assert_int_equal(ask(f, "qRcmd,676462")[0], 'O');
+    assert_string_equal(next(f), "OK");
+}
+
+static void test_linear_registers(void **state)
+{
+    struct fixture *f = *state;
+    struct vcpu *cpu = vm_cpu(f->guest.vm, 0);
+    for (int i = 0; i < 10; i++)
+        pump(f);
+    assert_string_equal(ask(f, "p34"), "f0ffffff"); /* where the processor begins */
+    assert_string_equal(ask(f, "P34=00000000"), "E14");
+    assert_string_equal(ask(f, "P34=f0ffffff"), "OK"); /* as it is */
+    assert_string_equal(ask(f, "P29=00000000"), "E14"); /* cr0 */
+    assert_string_equal(ask(f, "Pb=00200000"), "OK");   /* ss */
+    assert_string_equal(ask(f, "p2f"), "00000200");
+    assert_int_equal(cpu->state.segment[SEG_SS].base, 0x20000);
+}
+
+/* Memory up to the last byte that there is. */
+static void test_part_of_memory(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(strlen(ask(f, "mfffffff0,20")), 2 * 16);
+    assert_string_equal(ask(f, "m100000000,1"), "E14");
+    assert_string_equal(ask(f, "mfffff000,0"), "");
+}
+
+/* A loop with no breakpoint in it is translated while there are others; one in the loop stops each round. */
+static void test_breakpoints_and_translations(void **state)
+{
+    struct fixture *f = *state;
+    struct vm *vm = f->guest.vm;
+    for (int i = 0; i < 10; i++)
+        pump(f);
+    assert_string_equal(ask(f, "Z0,f0004,1"), "OK");
+    assert_string_equal(ask(f, "Z0,f0300,1"), "OK");
+    assert_string_equal(ask(f, "c"), "T05thread:01;");
+    assert_int_equal(vm_cpu(vm, 0)->state.rip, 4);
+    send_packet(f, "c", 1);
+    expect_byte(f, '+');
+    for (int i = 0; i < 200 && memory_read(vm->memory, GUEST_COUNTER, 4) < 100000; i++)
+        pump(f);
+    stop_by_interrupt(f);
+    uint32_t counter = (uint32_t)memory_read(vm->memory, GUEST_COUNTER, 4);
+    assert_true(counter >= 100000);
+    if (vm->options->engine != VM_ENGINE_INTERP)
+        assert_true(vm->stats.instructions_interpreted < counter / 10);
+    /* Set where translations are. */
+    assert_string_equal(ask(f, "Z1,f000d,1"), "OK");
+    for (uint32_t round = 1; round < 4; round++) {
+        uint32_t before = (uint32_t)memory_read(vm->memory, GUEST_COUNTER, 4);
+        assert_string_equal(ask(f, "c"), "T05thread:01;");
+        assert_int_equal(vm_cpu(vm, 0)->state.rip, 13);
+        uint32_t after = (uint32_t)memory_read(vm->memory, GUEST_COUNTER, 4);
+        assert_true(after == before + 1 || (round == 1 && after == before));
+    }
+    assert_string_equal(ask(f, "z1,f000d,1"), "OK");
+    send_packet(f, "c", 1);
+    expect_byte(f, '+');
+    for (int i = 0; i < 30; i++)
+        pump(f);
+    assert_int_equal(f->used, 0);
+}
+
 static void test_garbage(void **state)
 {
     struct fixture *f = *state;
@@ -615,7 +696,7 @@ static void test_garbage(void **state)
             if ((seed >> 8) % 16 == 0)
                 break;
         }
-        if (packet[0] == 's' || packet[0] == 'v' || packet[0] == 'c')
+        if (strchr("svcR", packet[0])) /* R has no answer */
             continue;
         send_packet(f, packet, length);
         expect_byte(f, '+');
@@ -648,6 +729,12 @@ int main(void)
         TEST(test_monitor_commands),
         TEST(test_attaching_stops_and_detaching_continues),
         TEST(test_kill),
+        TEST(test_settings),
+        TEST(test_linear_registers),
+        TEST(test_part_of_memory),
+        TEST(test_breakpoints_and_translations),
+        TEST_WITH(test_breakpoints_and_translations, set_up_tier1),
+        TEST_WITH(test_breakpoints_and_translations, set_up_auto),
         TEST(test_garbage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

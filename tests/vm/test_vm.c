@@ -214,7 +214,7 @@ static void test_stepping(void **state)
     struct vcpu *cpu = vm_cpu(guest.vm, 0);
     static const uint32_t rips[] = {0, 2, 4, 8, 13, 8, 13};
     for (size_t i = 0; i < sizeof rips / sizeof rips[0]; i++) {
-        vm_step(guest.vm, 0);
+        vm_step(guest.vm, 0, true);
         for (int n = 0; n < 5000 && guest.vm->state == VM_RUNNING; n++)
             spin(1);
         assert_int_equal(guest.vm->state, VM_DEBUG);
