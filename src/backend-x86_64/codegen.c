@@ -163,16 +163,7 @@ void emit_one(struct generator *g, const struct ir_op *op)
     case IR_EXIT_IF: emit_exit_if(g, op); break;
     case IR_EXIT_LOOP: emit_exit_loop(g, op); break;
     case IR_FPU: emit_fpu(g, op); break;
-    case IR_EXIT_INDIRECT:
-        emit_fpu_settle(g, false);
-        if (op->a.kind == IR_VALUE_CONST)
-            emit_mov_immediate(g->e, 4, R8, (uint32_t)op->a.value);
-        else
-            emit_mov(g->e, 4, R8, register_of(g, op->a));
-        emit_count_target(g);
-        emit_jmp(g->e, MODE_SHAPE(g->block->mode, SEG_CS) == SHAPE_FLAT ? g->request->thunks->lookup_flat
-                                                                       : g->request->thunks->lookup_other);
-        break;
+    case IR_EXIT_INDIRECT: emit_exit_indirect(g, op); break;
     case IR_CALLOUT:
     case IR_EXIT_CALLOUT:
     case IR_INTERPRET:
@@ -197,6 +188,7 @@ static void emit_call_and_leave(struct generator *g, const struct ir_op *op, con
     emit_flags_home(g, op);
     emit_mov_immediate(g->e, 8, R8, (uint64_t)(uintptr_t)call);
     emit_call(g->e, g->request->thunks->call);
+    emit_jmp(g->e, g->request->thunks->lookup_other);
 }
 
 static void emit_tail(struct generator *g, const struct tail *tail)
@@ -216,6 +208,7 @@ static void emit_tail(struct generator *g, const struct tail *tail)
     case TAIL_GROUP: emit_tail_group(g, tail); break;
     case TAIL_FPU_PROBE: emit_tail_fpu_probe(g, tail); break;
     case TAIL_FPU: emit_tail_fpu(g, tail); break;
+    case TAIL_FORGET_CALLS: emit_tail_forget_calls(g, tail); break;
     case TAIL_CHARGE:
         emit_alu_immediate(e, 8, 0, CPU(budget), (int32_t)g->block->insn_count, false);
         emit_mov_immediate(e, 4, R8, g->block->eip);

@@ -35,14 +35,45 @@ static void emit_guard(struct generator *g, unsigned link)
     jump_to_stub(g, link, emit_jcc_forward(e, CC_NE));
 }
 
-/* What stands on the way to the target: parks the flags and polls where the link asks for it. Ends in the jump. */
+/* ---- calls and returns: thunks.h tells what is on the host's stack ---- */
+
+/* A pair more, its return point to come. EFLAGS are lost. */
+static void emit_push_return(struct generator *g)
+{
+    struct emitter *e = g->e;
+    struct tail *tail = add_tail(g, TAIL_FORGET_CALLS);
+
+    if (!tail)
+        return;
+    emit_op(e, 8, 0x3b, RSP, CPU(native.stack_limit)); /* cmp */
+    tail->jumps[tail->jump_count++] = emit_jcc_forward(e, CC_B);
+    tail->resume = e->position;
+    emit_byte(e, 0x68); /* push imm32 */
+    emit_32(e, g->block->links[1].eip);
+}
+
+void emit_tail_forget_calls(struct generator *g, const struct tail *tail)
+{
+    emit_load(g->e, 8, RSP, CPU(native.caller_stack));
+    emit_jmp(g->e, tail->resume);
+}
+
+static bool is_call(const struct generator *g)
+{
+    return g->block->ops[g->index].branch == IR_BRANCH_CALL && !g->request->alone;
+}
+
+/* What stands on the way to the target: parks the flags and polls where the link asks for it. Ends in the jump or call. A
+ * call polls in any case, so that a return to the caller's page need not. */
 static void emit_edge(struct generator *g, unsigned link, unsigned place)
 {
     struct emitter *e = g->e;
     enum ir_link_kind kind = g->block->links[link].kind;
+    bool call = link == 0 && is_call(g);
 
-    emit_count_link(g, link);
-    if (kind != IR_LINK_FORWARD) {
+    if (link == 0 || g->block->ops[g->index].branch != IR_BRANCH_CALL)
+        emit_count_link(g, link);
+    if (kind != IR_LINK_FORWARD || call) {
         if (!(place & IR_PLACE_HOME))
             emit_park(e, R9, g->request->host_lahf);
         place = IR_PLACE_HOME;
@@ -51,16 +82,56 @@ static void emit_edge(struct generator *g, unsigned link, unsigned place)
         if (kind == IR_LINK_OTHER_PAGE)
             emit_guard(g, link);
     }
+    if (call)
+        emit_push_return(g);
     emit_align_field(e, 1);
     use_link(g, link, place);
-    g->result->exits[link].field = emit_jmp_forward(e);
+    if (call)
+        emit_call(e, e->position);
+    else
+        emit_jmp_forward(e);
+    g->result->exits[link].field = e->position - 4;
     jump_to_stub(g, link, g->result->exits[link].field);
+}
+
+/* Behind the host call: where the guest's RET comes to. */
+static void emit_return_point(struct generator *g)
+{
+    emit_plus_register(g->e, 4, 0x58, R8); /* pop: the EIP */
+    emit_edge(g, 1, IR_PLACE_HOME);
 }
 
 void emit_exit(struct generator *g, const struct ir_op *op)
 {
     emit_fpu_settle(g, false);
     emit_edge(g, op->link, op->place);
+    if (is_call(g))
+        emit_return_point(g);
+}
+
+void emit_exit_indirect(struct generator *g, const struct ir_op *op)
+{
+    struct emitter *e = g->e;
+    const struct native_thunks *t = g->request->thunks;
+    bool flat = MODE_SHAPE(g->block->mode, SEG_CS) == SHAPE_FLAT;
+
+    emit_fpu_settle(g, false);
+    if (op->a.kind == IR_VALUE_CONST)
+        emit_mov_immediate(e, 4, R8, (uint32_t)op->a.value);
+    else
+        emit_mov(e, 4, R8, register_of(g, op->a));
+    emit_count_target(g);
+    if (is_call(g)) {
+        emit_push_return(g);
+        emit_call(e, flat ? t->lookup_flat : t->lookup_other);
+        emit_return_point(g);
+    } else if (op->branch == IR_BRANCH_RETURN && !g->request->alone) {
+        emit_op(e, 4, 0x3b, R8, rm_base(RSP, 8)); /* cmp */
+        emit_jcc(e, CC_NE, flat ? t->return_flat : t->return_other);
+        emit_byte(e, 0xc3);
+    } else {
+        emit_jmp(e, flat ? t->lookup_flat : t->lookup_other);
+    }
 }
 
 void emit_exit_if(struct generator *g, const struct ir_op *op)
@@ -165,4 +236,6 @@ void emit_call_op(struct generator *g, const struct ir_op *op)
         emit_mov(g->e, 4, R9, register_of(g, op->a));
     emit_mov_immediate(g->e, 8, R8, (uint64_t)(uintptr_t)call);
     emit_call(g->e, g->request->thunks->call);
+    if (call->ends)
+        emit_jmp(g->e, g->request->thunks->lookup_other);
 }

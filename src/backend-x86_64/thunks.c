@@ -5,6 +5,8 @@
 
 #define CPU(field) rm_base(R15, NATIVE_OFFSET(field))
 
+#define CALLS_LOOKED_AT 4u /* by a RET to somewhere else */
+
 void emit_park(struct emitter *e, unsigned scratch, bool host_lahf)
 {
     if (host_lahf) {
@@ -79,8 +81,11 @@ static void emit_ret(struct emitter *e)
     emit_byte(e, 0xc3);
 }
 
-static void emit_c_call(struct emitter *e, uint64_t function)
+/* DEPTH: bytes on the stack since the translated code's call of this thunk, its return address included. RAX is lost. */
+static void emit_c_call(struct emitter *e, uint64_t function, unsigned depth)
 {
+    emit_lea(e, 8, RAX, rm_base(RSP, (int32_t)depth));
+    emit_store(e, 8, CPU(native.stack), RAX);
     emit_mov_immediate(e, 8, RAX, function);
     emit_op(e, 4, 0xff, 2, rm_register(RAX));
 }
@@ -88,15 +93,32 @@ static void emit_c_call(struct emitter *e, uint64_t function)
 static const uint8_t callee_saved[] = {RBX, RBP, R12, R13, R14, R15};
 #define CALLEE_SAVED_COUNT (sizeof callee_saved / sizeof callee_saved[0])
 
-static uint32_t emit_enter(struct emitter *e)
+#define ENTER_ROOM (8u + NATIVE_CALL_BYTES) /* for the stack's alignment, and the lowest pair */
+
+/* REG = the address of what emit_patch() is told. */
+static uint32_t emit_lea_code_forward(struct emitter *e, unsigned reg)
+{
+    emit_byte(e, reg & 8 ? 0x4c : 0x48); /* lea reg, [rip + rel32] */
+    emit_byte(e, 0x8d);
+    emit_byte(e, 0x05 | (reg & 7) << 3);
+    emit_32(e, 0);
+    return e->position - 4;
+}
+
+static uint32_t emit_enter(struct emitter *e, uint32_t *returned)
 {
     uint32_t start = e->position;
 
     for (unsigned i = 0; i < CALLEE_SAVED_COUNT; i++)
         emit_push(e, callee_saved[i]);
-    emit_alu_immediate(e, 8, 5, rm_register(RSP), 8, false);
+    emit_alu_immediate(e, 8, 5, rm_register(RSP), ENTER_ROOM, false);
     emit_mov(e, 8, R15, RDI);
     emit_store(e, 8, CPU(native.caller_stack), RSP);
+    *returned = emit_lea_code_forward(e, RAX);
+    emit_store(e, 8, rm_base(RSP, 0), RAX);
+    emit_store_immediate(e, 8, rm_base(RSP, 8), 0);
+    emit_lea(e, 8, RAX, rm_base(RSP, -(int32_t)(NATIVE_CALLS_DEEP * NATIVE_CALL_BYTES)));
+    emit_store(e, 8, CPU(native.stack_limit), RAX);
     emit_mov(e, 8, R8, RSI);
     emit_reload(e);
     emit_op(e, 4, 0xff, 4, rm_register(R8)); /* jmp r8 */
@@ -109,7 +131,7 @@ static uint32_t emit_return(struct emitter *e)
     uint32_t start = e->position;
 
     emit_load(e, 8, RSP, CPU(native.caller_stack));
-    emit_alu_immediate(e, 8, 0, rm_register(RSP), 8, false);
+    emit_alu_immediate(e, 8, 0, rm_register(RSP), ENTER_ROOM, false);
     for (unsigned i = CALLEE_SAVED_COUNT; i-- > 0;)
         emit_pop(e, callee_saved[i]);
     emit_ret(e);
@@ -198,7 +220,7 @@ static uint32_t emit_access(struct emitter *e, unsigned size, unsigned table, ui
     emit_mov(e, 8, RDI, R15);
     emit_mov(e, 4, RSI, R8);
     emit_mov_immediate(e, 4, RDX, size);
-    emit_c_call(e, function);
+    emit_c_call(e, function, 32);
     emit_mov(e, 8, R9, RAX);
     emit_pop(e, R11);
     emit_pop(e, R10);
@@ -226,7 +248,7 @@ static uint32_t emit_commit(struct emitter *e, uint64_t function)
     emit_push(e, R11);
     emit_spill(e); /* with the return address 32 bytes are on the stack: it is aligned */
     emit_mov(e, 8, RDI, R15);
-    emit_c_call(e, function);
+    emit_c_call(e, function, 32);
     emit_op(e, 4, 0x85, RAX, rm_register(RAX));
     uint32_t stay = emit_jcc_short(e, CC_E);
     emit_alu_immediate(e, 8, 0, rm_base(RSP, 24), 5, false);
@@ -250,7 +272,7 @@ static uint32_t emit_segment(struct emitter *e, uint64_t function, uint32_t retu
     emit_mov(e, 8, RDI, R15);
     emit_mov(e, 4, RSI, R8);
     emit_mov(e, 4, RDX, R9);
-    emit_c_call(e, function);
+    emit_c_call(e, function, 32);
     emit_mov(e, 8, R8, RAX);
     emit_pop(e, R11);
     emit_pop(e, R11);
@@ -335,7 +357,7 @@ static uint32_t emit_fpu_operand(struct emitter *e, const struct native_function
     emit_mov(e, 8, RDI, R15);
     emit_mov(e, 4, RSI, R8);
     emit_mov(e, 4, RDX, R9);
-    emit_c_call(e, (uint64_t)(uintptr_t)f->fpu_operand);
+    emit_c_call(e, (uint64_t)(uintptr_t)f->fpu_operand, 32);
     emit_mov(e, 8, R9, RAX);
     emit_pop(e, R11);
     emit_pop(e, R10);
@@ -404,18 +426,25 @@ static uint32_t emit_call_thunk(struct emitter *e, uint64_t function, uint32_t r
     emit_mov(e, 8, RDI, R15);
     emit_mov(e, 8, RSI, R8);
     emit_mov(e, 4, RDX, R9);
-    emit_c_call(e, function);
+    emit_c_call(e, function, 32);
     emit_pop(e, R11);
     emit_pop(e, R11);
     emit_pop(e, R10);
     emit_alu_immediate(e, 4, 7, rm_register(RAX), NATIVE_CALL_LEAVE, false);
     uint32_t leave = emit_jcc_forward(e, CC_E), jump = emit_jcc_forward(e, CC_A);
     emit_reload(e);
+    emit_load(e, 4, R8, CPU(state.rip)); /* for what ends a block: a jump to the lookup stands behind the call */
     emit_ret(e);
     emit_patch(e, jump, e->position);
-    emit_reload(e);
-    emit_pop(e, R8); /* the call's return address */
+    emit_alu_immediate(e, 4, 7, rm_register(RAX), NATIVE_CALL_JUMP, false);
+    emit_reload(e); /* flags kept */
     emit_load(e, 4, R8, CPU(state.rip));
+    uint32_t afresh = emit_jcc_short(e, CC_NE);
+    emit_patch(e, emit_lea_code_forward(e, R9), lookup);
+    emit_store(e, 8, rm_base(RSP, 0), R9);
+    emit_ret(e); /* a ret for each call, or the host would mispredict all that are to come */
+    emit_patch_short(e, afresh, e->position);
+    emit_load(e, 8, RSP, CPU(native.caller_stack));
     emit_jmp(e, lookup);
     emit_patch(e, leave, e->position);
     emit_mov_immediate(e, 4, RAX, NATIVE_LEAVE_LOOKUP);
@@ -423,9 +452,50 @@ static uint32_t emit_call_thunk(struct emitter *e, uint64_t function, uint32_t r
     return start;
 }
 
+/* r8d: the target of a RET that is not the last call's. If it is that of a call not far below, those above it have been
+ * given up: each has its ret all the same, mispredicted, so that the host's own stack of return addresses keeps step. */
+static uint32_t emit_return_elsewhere(struct emitter *e, uint32_t lookup)
+{
+    uint32_t start = e->position;
+
+    emit_mov(e, 8, R9, RSP);
+    emit_mov_immediate(e, 4, R10, CALLS_LOOKED_AT);
+    uint32_t next = e->position;
+    emit_op(e, 8, 0x3b, R9, CPU(native.caller_stack)); /* cmp */
+    emit_jcc(e, CC_AE, lookup);
+    emit_alu_immediate(e, 8, 0, rm_register(R9), NATIVE_CALL_BYTES, false);
+    emit_op(e, 4, 0x3b, R8, rm_base(R9, 8));
+    uint32_t found = emit_jcc_short(e, CC_E);
+    emit_alu_immediate(e, 4, 5, rm_register(R10), 1, false);
+    emit_jcc(e, CC_NE, next);
+    emit_jmp(e, lookup);
+    emit_patch_short(e, found, e->position);
+    uint32_t again = emit_lea_code_forward(e, R10);
+    emit_patch(e, again, e->position);
+    emit_op(e, 8, 0x39, R9, rm_register(RSP)); /* cmp rsp, r9 */
+    uint32_t there = emit_jcc_short(e, CC_E);
+    emit_store(e, 8, rm_base(RSP, 8), R10);
+    emit_lea(e, 8, RSP, rm_base(RSP, 8));
+    emit_ret(e);
+    emit_patch_short(e, there, e->position);
+    emit_ret(e);
+    return start;
+}
+
+void native_forget_calls(struct vcpu *cpu)
+{
+    const uint64_t *lowest = (const uint64_t *)(uintptr_t)cpu->native.caller_stack;
+
+    for (uint64_t *pair = (uint64_t *)(uintptr_t)cpu->native.stack; pair < lowest; pair += NATIVE_CALL_BYTES / sizeof *pair)
+        *pair = *lowest;
+    cpu->native.returns_generation = cpu->mmu.generation;
+}
+
 void thunks_emit(struct emitter *e, const struct native_functions *f, bool host_lahf, struct native_thunks *t)
 {
-    t->enter = emit_enter(e);
+    uint32_t returned;
+
+    t->enter = emit_enter(e, &returned);
     uint32_t return_thunk = emit_return(e);
 
     t->leave_eflags = e->position;
@@ -452,6 +522,13 @@ void thunks_emit(struct emitter *e, const struct native_functions *f, bool host_
     t->fpu_operand = emit_fpu_operand(e, f);
     t->lookup_flat = emit_lookup(e, true, t->leave_at_home);
     t->lookup_other = emit_lookup(e, false, t->leave_at_home);
+    t->return_flat = emit_return_elsewhere(e, t->lookup_flat);
+    t->return_other = emit_return_elsewhere(e, t->lookup_other);
+    t->returned = e->position;
+    emit_patch(e, returned, e->position);
+    emit_load(e, 4, R8, rm_base(RSP, 0));
+    emit_load(e, 8, RSP, CPU(native.caller_stack));
+    emit_jmp(e, t->lookup_other);
     t->call = emit_call_thunk(e, (uint64_t)(uintptr_t)f->call, return_thunk, t->lookup_other);
 
     t->divide = e->position;

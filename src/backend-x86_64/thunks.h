@@ -24,10 +24,24 @@ struct native_call {
 
 /* How translated code goes on after it. */
 enum native_call_result {
-    NATIVE_CALL_STAY,  /* behind the instruction */
+    NATIVE_CALL_STAY,  /* behind the instruction; if it ends the block: at state.rip's translation */
     NATIVE_CALL_LEAVE, /* not: something waits for the run loop */
-    NATIVE_CALL_JUMP   /* at state.rip's translation, as behind an indirect branch */
+    NATIVE_CALL_JUMP,  /* at state.rip's translation, as behind an indirect branch */
+    NATIVE_CALL_JUMP_AFRESH /* the same, and the calls on the host's stack are forgotten */
 };
+
+/* Guest calls on the host's stack. A guest's CALL does a host call, its RET a host ret, so that the host predicts where
+ * it goes. For each call that has not returned there is a pair of words:
+ *
+ *     [rsp + 8]   guest EIP that it returns to (32 bits; the rest means nothing)
+ *     [rsp]       host address: the return point behind the call, which goes on to that EIP
+ *
+ * A guest RET compares its target with the EIP, and is a jump that is looked up if they differ. So nothing depends on pairs
+ * being there, nor on their order; but one that is there must be true: of this mode word and CS, and its return point
+ * relies on the caller's page being where it was (mmu.generation). Whatever changes those has the pairs forgotten. The
+ * lowest pair, at native.caller_stack, is always there and leads to a thunk that looks up. */
+#define NATIVE_CALL_BYTES 16u
+#define NATIVE_CALLS_DEEP 4096u /* at most; then all are forgotten */
 
 /* Where indirect branches are looked up. */
 #define NATIVE_JUMP_COUNT 8192u
@@ -89,8 +103,13 @@ struct native_thunks {
     uint32_t call;        /* r8: struct native_call *, r9d: offset */
     uint32_t lookup_flat; /* r8d: EIP; flags at home: jumps to its translation or leaves */
     uint32_t lookup_other; /* the same for code segments that are not flat */
+    uint32_t return_flat, return_other; /* r8d: EIP that a RET goes to, which is not the one on the host's stack */
+    uint32_t returned;    /* where the lowest pair on the host's stack leads */
     uint32_t divide;      /* r8: host address of the DIV: leaves with NATIVE_LEAVE_DIVIDE */
 };
+
+/* C, called by a thunk: the calls on the host's stack will be looked up when they return. */
+void native_forget_calls(struct vcpu *cpu);
 
 /* Emits the thunks at the emitter's position. HOST_BASE: address in the executable mapping of offset 0. */
 void thunks_emit(struct emitter *e, const struct native_functions *functions, bool host_lahf, struct native_thunks *thunks);

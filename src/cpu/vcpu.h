@@ -265,7 +265,11 @@ struct native_context {
     void *translator;       /* struct translator *, or NULL */
     void *jump_cache;       /* struct native_jump *: where indirect branches are looked up */
     uint64_t fault_address; /* host return address of the call that met a guest fault, or that accesses memory in C */
-    uint64_t caller_stack;  /* RSP of native enter */
+    /* Guest calls that translated code has not returned from are on the host's stack, too: thunks.h */
+    uint64_t caller_stack;  /* RSP of native enter: no calls */
+    uint64_t stack_limit;   /* RSP from which on calls are forgotten */
+    uint64_t stack;         /* RSP of the translated code that has called C */
+    uint64_t returns_generation; /* mmu.generation that they rest on */
     uint32_t bounce_linear; /* of the write that a bounce buffer stands for */
     uint32_t bounce_size;
     bool leave;             /* the running translation is gone: leave at the next instruction boundary */

@@ -100,6 +100,33 @@ void lift_loop(struct lift *l)
 
 /* ---- CALL: the stack's faults come before the target's, (E)SP moves last ---- */
 
+/* The op appended last leaves for a procedure that will return to behind this instruction. Not so a call of what stands
+ * there, which wants to know its address. */
+static void expect_return(struct lift *l)
+{
+    struct ir_op *op = &l->block->ops[l->block->op_count - 1];
+
+    if (op->opcode == IR_EXIT && l->block->links[0].eip == l->next)
+        return;
+    op->branch = IR_BRANCH_CALL;
+    lift_set_link(l, 1, l->next);
+}
+
+/* Has the instruction before this RET, in the same block, put the address there that it goes to? Then it is a jump. */
+static bool makes_its_target(const struct lift *l)
+{
+    const struct ir_block *block = l->block;
+
+    for (unsigned i = 0; i < block->op_count; i++) {
+        const struct ir_op *op = &block->ops[i];
+
+        if (op->insn + 2u == block->insn_count && op->opcode == IR_PROBE && op->access != IR_ACCESS_READ &&
+            op->address.base.kind == IR_VALUE_GUEST && op->address.base.number == GPR_SP)
+            return true;
+    }
+    return false;
+}
+
 static void store_return_address(struct lift *l)
 {
     unsigned size = branch_size(l);
@@ -120,6 +147,7 @@ void lift_call(struct lift *l)
         lift_probe_stack(l, -size, (unsigned)size, IR_ACCESS_WRITE);
         store_return_address(l);
         lift_exit(l, direct_target(l));
+        expect_return(l);
         return;
     }
     struct ir_value target = indirect_target(l);
@@ -127,6 +155,7 @@ void lift_call(struct lift *l)
     check_target(l, target);
     store_return_address(l);
     exit_indirect(l, target);
+    expect_return(l);
 }
 
 void lift_ret(struct lift *l)
@@ -138,5 +167,9 @@ void lift_ret(struct lift *l)
     struct ir_value target = lift_zero_extended(l, ir_mem(), size);
     check_target(l, target);
     lift_adjust_stack(l, (int32_t)(size + parameters));
+    bool poll = l->behind_sti; /* which a return does not do */
+    bool jump = makes_its_target(l);
     exit_indirect(l, target);
+    if (!poll && !jump)
+        l->block->ops[l->block->op_count - 1].branch = IR_BRANCH_RETURN;
 }

@@ -98,6 +98,9 @@ struct ir_address {
 enum ir_access { IR_ACCESS_READ, IR_ACCESS_WRITE, IR_ACCESS_UPDATE };
 enum ir_loop { IR_LOOP_COUNT, IR_LOOP_WHILE_ZERO, IR_LOOP_WHILE_NOT_ZERO, IR_LOOP_COUNTER_ZERO };
 
+/* What EXIT and EXIT_INDIRECT are of. A CALL's link 1 is where it returns to. */
+enum ir_branch { IR_BRANCH_JUMP, IR_BRANCH_CALL, IR_BRANCH_RETURN };
+
 enum ir_repeat { IR_REPEAT_MOVS, IR_REPEAT_STOS };
 
 /* The encoding of an FPU op, less addresses and REX: [prefix] 0F.. opcode ModRM [immediate]. */
@@ -146,6 +149,7 @@ struct ir_op {
     uint8_t access;      /* PROBE, SEGMENT: enum ir_access */
     uint8_t loop;        /* EXIT_LOOP, REPEAT */
     uint8_t link;        /* EXIT*: which of the block's links */
+    uint8_t branch;      /* EXIT, EXIT_INDIRECT: enum ir_branch */
     uint8_t vector;      /* RAISE */
     uint8_t probe;       /* PROBE: enum ir_probe_kind */
     uint8_t place;       /* EXIT*: IR_PLACE_*, set by the flag pass */
@@ -189,7 +193,7 @@ struct ir_block {
     uint32_t eip, mode, linear;
     unsigned insn_count, op_count, temp_count;
     uint16_t next_n;         /* of the next new op */
-    struct ir_link links[2]; /* [0] fall through or the only one, [1] taken */
+    struct ir_link links[2]; /* [0] fall through or the only one, [1] taken, or where a call returns to */
     struct ir_insn insns[IR_MAX_INSNS];
     struct ir_op ops[IR_MAX_OPS];
     bool overflow;           /* an op or a temp did not fit: the block is not usable */

@@ -390,6 +390,16 @@ static void read_operands(struct parser *p, struct ir_op *op)
     } else if (op->opcode == IR_INTERPRET) {
         op->loop = accept_word(p, "leaves");
     }
+    if (op->opcode == IR_EXIT || op->opcode == IR_EXIT_INDIRECT) {
+        for (unsigned branch = IR_BRANCH_CALL; branch <= IR_BRANCH_RETURN; branch++) {
+            if (accept_word(p, ir_text_branches[branch])) {
+                op->branch = (uint8_t)branch;
+            }
+        }
+        if (op->branch == IR_BRANCH_CALL) {
+            p->block->links[1].used = true;
+        }
+    }
 }
 
 static void read_notes(struct parser *p, struct ir_op *op)

@@ -163,7 +163,8 @@ static void visit(struct flag_state *s, uint8_t live_after)
     }
     op = &s->block->ops[s->index];
     if ((effects & EFFECT_EXIT) && !(effects & EFFECT_CALL)) {
-        if (op->opcode == IR_EXIT_INDIRECT || (op->opcode == IR_EXIT && link_clobbers(s->block, op->link)))
+        if (op->opcode == IR_EXIT_INDIRECT || op->branch != IR_BRANCH_JUMP ||
+            (op->opcode == IR_EXIT && link_clobbers(s->block, op->link)))
             want_at_home(s);
         else if (!s->at_home)
             want_in_eflags(s);

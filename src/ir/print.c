@@ -9,6 +9,7 @@ const char ir_text_segments[6][3] = {"es", "cs", "ss", "ds", "fs", "gs"};
 const char ir_text_accesses[3][3] = {"r", "w", "rw"};
 const char ir_text_repeats[2][5] = {"movs", "stos"};
 const char ir_text_loops[4][16] = {"count", "zero", "not_zero", "counter_zero"};
+const char ir_text_branches[3][8] = {"jump", "call", "return"};
 const char ir_text_link_kinds[3][12] = {"forward", "backward", "other_page"};
 const char ir_text_probe_kinds[3][12] = {"", "fpu", "fpu_aligned"};
 const char ir_text_fpu_units[4][8] = {"x87", "mmx", "sse", "sse_mmx"};
@@ -168,6 +169,9 @@ static void print_operands(FILE *out, const struct ir_op *op)
         break;
     default:
         break;
+    }
+    if (op->branch != IR_BRANCH_JUMP) {
+        fprintf(out, " %s", WORD(ir_text_branches, op->branch));
     }
 }
 

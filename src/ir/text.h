@@ -12,6 +12,7 @@
  *     set_selector.4 es, t0
  *     repeat.4 movs.1 ds         width of the addresses; movs or stos, size of the elements; segment of the source
  *     exit_if.nz 1               link
+ *     exit 0 call                the branch is a call, which returns to link 1; exit_indirect: call, return
  *     exit_loop.4 zero 1         what loops: count, zero, not_zero, counter_zero; link
  *     raise 6                    vector
  *     interpret leaves           the dispatcher goes on behind it
@@ -33,6 +34,7 @@ extern const char ir_text_segments[6][3]; /* in the encoding's order: ES CS SS D
 extern const char ir_text_accesses[3][3];
 extern const char ir_text_loops[4][16];
 extern const char ir_text_repeats[2][5];
+extern const char ir_text_branches[3][8]; /* the first is not written */
 extern const char ir_text_link_kinds[3][12];
 extern const char ir_text_probe_kinds[3][12]; /* the first is not written */
 extern const char ir_text_fpu_units[4][8];

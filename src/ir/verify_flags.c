@@ -82,6 +82,9 @@ static bool verify_leaving(struct verifier *v, const struct ir_op *op, const str
     if (op->place == 0) {
         return ir_verify_fail(v, "leaves with the flags nowhere");
     }
+    if (op->branch != IR_BRANCH_JUMP && !(op->place & IR_PLACE_HOME)) {
+        return ir_verify_fail(v, "a call or return, and the flags are not at home");
+    }
     if (op->place & IR_PLACE_EFLAGS && places->in_eflags != IRF_ALL) {
         return ir_verify_fail(v, "leaves with the flags in EFLAGS, where they are not");
     }

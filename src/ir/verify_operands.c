@@ -241,6 +241,15 @@ static bool verify_fields(struct verifier *v, const struct ir_op *op)
     if (op->opcode == IR_EXIT_LOOP && op->loop > IR_LOOP_COUNTER_ZERO) {
         return ir_verify_fail(v, "no such kind of loop");
     }
+    if (op->branch != IR_BRANCH_JUMP) {
+        bool fits = op->opcode == IR_EXIT_INDIRECT || (op->opcode == IR_EXIT && op->branch == IR_BRANCH_CALL && op->link == 0);
+        if (!fits || op->branch > IR_BRANCH_RETURN) {
+            return ir_verify_fail(v, "no such branch");
+        }
+        if (op->branch == IR_BRANCH_CALL && !v->block->links[1].used) {
+            return ir_verify_fail(v, "a call, and the link it returns to is not used");
+        }
+    }
     if (op->opcode == IR_EXIT || op->opcode == IR_EXIT_IF || op->opcode == IR_EXIT_LOOP) {
         return (op->link < 2 && v->block->links[op->link].used) || ir_verify_fail(v, "link is not used");
     }

@@ -194,7 +194,7 @@ static uint64_t interpret(struct vcpu *cpu, const struct native_call *call)
     return NATIVE_CALL_STAY;
 }
 
-static uint64_t call_instruction(struct vcpu *cpu, const struct native_call *call, uint32_t offset)
+static uint64_t call_any_instruction(struct vcpu *cpu, const struct native_call *call, uint32_t offset)
 {
     if (LOG_ENABLED(cpu->log, PROFILE))
         ((struct native_call *)(uintptr_t)call)->count++;
@@ -206,6 +206,26 @@ static uint64_t call_instruction(struct vcpu *cpu, const struct native_call *cal
     }
 }
 
+/* The calls on the host's stack (thunks.h) do not outlive the mode, the code segment and the TLB's entries. */
+static uint64_t call_instruction(struct vcpu *cpu, const struct native_call *call, uint32_t offset)
+{
+    const struct segment *cs = &cpu->state.segment[SEG_CS];
+    uint32_t mode = cpu->mode, limit = cs->limit;
+    uint64_t base = cs->base;
+    uint64_t result = call_any_instruction(cpu, call, offset);
+
+    if (result == NATIVE_CALL_JUMP) {
+        bool stale = cpu->mmu.generation != cpu->native.returns_generation;
+
+        if (unlikely(stale || cpu->mode != mode || cs->base != base || cs->limit != limit)) {
+            cpu->native.returns_generation = cpu->mmu.generation;
+            return NATIVE_CALL_JUMP_AFRESH;
+        }
+        return call->ends ? NATIVE_CALL_STAY : NATIVE_CALL_JUMP;
+    }
+    return result;
+}
+
 /* ---- what the thunks call: the above, and the phase told for who samples it (base/stats.h) ---- */
 
 /* CALL, timed as PHASE. */
@@ -214,6 +234,8 @@ static uint64_t call_instruction(struct vcpu *cpu, const struct native_call *cal
         stats_set_phase(cpu->stats, phase);      \
         uint64_t result = call;                  \
         stats_set_phase(cpu->stats, STATS_PHASE_EXECUTE); \
+        if (unlikely(cpu->native.returns_generation != cpu->mmu.generation)) \
+            native_forget_calls(cpu);            \
         return result;                           \
     } while (0)
 

@@ -58,6 +58,9 @@ static size_t list_thunks(const struct native_thunks *t, struct thunk *list)
         {"call", t->call, 0, UNWIND_CALLED},
         {"lookup_flat", t->lookup_flat, 0, UNWIND_BODY},
         {"lookup_other", t->lookup_other, 0, UNWIND_BODY},
+        {"return_flat", t->return_flat, 0, UNWIND_BODY},
+        {"return_other", t->return_other, 0, UNWIND_BODY},
+        {"returned", t->returned, 0, UNWIND_BODY},
         {"divide", t->divide, 0, UNWIND_BODY},
     };
     static const char *const reads[] = {"read8", "read16", "read32", "read64"};

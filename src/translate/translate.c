@@ -182,6 +182,7 @@ uint64_t translator_run(struct translator *t, const struct translation *translat
     native_enter_fn *native_enter = (native_enter_fn *)(uintptr_t)cache_address(&t->cache, t->cache.thunks.enter);
 
     t->cpu->native.leave = false;
+    t->cpu->native.returns_generation = t->cpu->mmu.generation;
     t->cpu->mmu.devices_alone = (t->cpu->mode & MODE_COUNTED) && !t->lockstep;
     t->cpu->stats->native_entries++;
     stats_set_phase(t->cpu->stats, STATS_PHASE_EXECUTE);
