@@ -44,6 +44,7 @@ struct harness {
     unsigned misaligned; /* the stack was not as the ABI wants it */
     bool leave_at_commit;
     bool leave_at_call;
+    bool forget_at_call;  /* the calls on the host's stack */
     uint64_t seen_offset; /* of the last call of an instruction */
     uint16_t seen_flags;  /* at home then */
     uint64_t seen_gpr[8];
@@ -126,6 +127,8 @@ static uint64_t harness_call(struct vcpu *cpu, const struct native_call *call, u
     memcpy(the_harness->seen_gpr, cpu->state.gpr, sizeof the_harness->seen_gpr);
     cpu->state.gpr[GPR_DX] = 0xd0d0; /* a call may change registers and flags */
     cpu->state.rip = call->next_eip;
+    if (the_harness->forget_at_call)
+        native_forget_calls(cpu);
     return the_harness->leave_at_call || call->ends;
 }
 

@@ -120,35 +120,86 @@ static void test_beyond_the_limit(void **state)
 static void test_calls(void **state)
 {
     static const struct expectation rows[] = {
+        {FLAT32, "e8 10 00 00 00", "probe.4 w [esp-4]; mov.4 m, 0x1005; lea.4 esp, [esp-4]; exit 0 call"},
+        /* of the next instruction: nobody will return from there */
         {FLAT32, "e8 00 00 00 00", "probe.4 w [esp-4]; mov.4 m, 0x1005; lea.4 esp, [esp-4]; exit 0"},
         {FLAT32, "66 e8 00 00", "probe.2 w [esp-2]; mov.2 m, 0x1004; lea.4 esp, [esp-2]; exit 0"},
         {REAL16, "e8 00 00",
          "segment.2 t0, ss.2 w [esp-2]; probe.2 w [t0]; mov.2 m, 0x1003; lea.2 sp, [esp-2]; exit 0"},
-        {FLAT32, "ff d0", "probe.4 w [esp-4]; mov.4 m, 0x1002; lea.4 esp, [esp-4]; exit_indirect eax"},
-        {FLAT32, "ff d4", "mov.4 t0, esp; probe.4 w [esp-4]; mov.4 m, 0x1002; lea.4 esp, [esp-4]; exit_indirect t0"},
+        {FLAT32, "ff d0", "probe.4 w [esp-4]; mov.4 m, 0x1002; lea.4 esp, [esp-4]; exit_indirect eax call"},
+        {FLAT32, "ff d4", "mov.4 t0, esp; probe.4 w [esp-4]; mov.4 m, 0x1002; lea.4 esp, [esp-4]; exit_indirect t0 call"},
         /* the operand's address is formed before ESP moves */
         {FLAT32, "ff 54 24 08",
-         "probe.4 r [esp+8]; mov.4 t0, m; probe.4 w [esp-4]; mov.4 m, 0x1004; lea.4 esp, [esp-4]; exit_indirect t0"},
+         "probe.4 r [esp+8]; mov.4 t0, m; probe.4 w [esp-4]; mov.4 m, 0x1004; lea.4 esp, [esp-4]; exit_indirect t0 call"},
         {SEGMENTED32, "ff d0",
          "segment.4 t0, ss.4 w [esp-4]; probe.4 w [t0]; check_target eax; mov.4 m, 0x1002; lea.4 esp, [esp-4]; "
-         "exit_indirect eax"},
+         "exit_indirect eax call"},
         {REAL16, "ff 17",
          "segment.2 t0, ds.2 r [ebx]; probe.2 r [t0]; movzx.4.2 t1, m; segment.2 t2, ss.2 w [esp-2]; "
-         "probe.2 w [t2]; mov.2 m, 0x1002; lea.2 sp, [esp-2]; exit_indirect t1"},
-        {FLAT32, "c3", "probe.4 r [esp]; mov.4 t0, m; lea.4 esp, [esp+4]; exit_indirect t0"},
-        {FLAT32, "c2 fc ff", "probe.4 r [esp]; mov.4 t0, m; lea.4 esp, [esp+0x10000]; exit_indirect t0"},
-        {FLAT32, "66 c3", "probe.2 r [esp]; movzx.4.2 t0, m; lea.4 esp, [esp+2]; exit_indirect t0"},
+         "probe.2 w [t2]; mov.2 m, 0x1002; lea.2 sp, [esp-2]; exit_indirect t1 call"},
+        {FLAT32, "c3", "probe.4 r [esp]; mov.4 t0, m; lea.4 esp, [esp+4]; exit_indirect t0 return"},
+        {FLAT32, "c2 fc ff", "probe.4 r [esp]; mov.4 t0, m; lea.4 esp, [esp+0x10000]; exit_indirect t0 return"},
+        {FLAT32, "66 c3", "probe.2 r [esp]; movzx.4.2 t0, m; lea.4 esp, [esp+2]; exit_indirect t0 return"},
         {REAL16, "c2 04 00",
-         "segment.2 t0, ss.2 r [esp]; probe.2 r [t0]; movzx.4.2 t1, m; lea.2 sp, [esp+6]; exit_indirect t1"},
+         "segment.2 t0, ss.2 r [esp]; probe.2 r [t0]; movzx.4.2 t1, m; lea.2 sp, [esp+6]; exit_indirect t1 return"},
         {SEGMENTED32, "c3",
          "segment.4 t0, ss.4 r [esp]; probe.4 r [t0]; mov.4 t1, m; check_target t1; lea.4 esp, [esp+4]; "
-         "exit_indirect t1"},
+         "exit_indirect t1 return"},
         {REAL16, "66 c3",
          "segment.2 t0, ss.4 r [esp]; probe.4 r [t0]; mov.4 t1, m; check_target t1; lea.2 sp, [esp+4]; "
-         "exit_indirect t1"},
+         "exit_indirect t1 return"},
         {FLAT32, "cb", "exit_callout"},
     };
     CHECK(rows);
+}
+
+/* Where it goes to has been put there by the instruction before: no return. */
+static void test_returns_that_jump(void **state)
+{
+    struct lifted *f = *state;
+    static const struct {
+        const char *bytes;
+        enum ir_branch branch;
+    } rows[] = {
+        {"50 c3", IR_BRANCH_JUMP},             /* PUSH EAX */
+        {"89 04 24 c3", IR_BRANCH_JUMP},       /* MOV [ESP], EAX */
+        {"89 04 24 90 c3", IR_BRANCH_RETURN},  /* not the one before */
+        {"58 c3", IR_BRANCH_RETURN},           /* POP EAX */
+        {"8b 04 24 c3", IR_BRANCH_RETURN},     /* MOV EAX, [ESP] */
+        {"89 03 c3", IR_BRANCH_RETURN},        /* MOV [EBX], EAX */
+        {"fb c3", IR_BRANCH_JUMP},             /* STI: must poll, as returns do not */
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        prepare(f, FLAT32, 0x1000, parse_bytes(f, rows[i].bytes));
+        f->request.limit = 10;
+        lift_now(f);
+        const struct ir_op *last = &f->block.ops[f->block.op_count - 1];
+        assert_int_equal(last->opcode, IR_EXIT_INDIRECT);
+        assert_int_equal(last->branch, rows[i].branch);
+    }
+}
+
+/* A CALL's second link leads behind it. */
+static void test_return_links(void **state)
+{
+    struct lifted *f = *state;
+
+    prepare(f, FLAT32, 0x1ff0, parse_bytes(f, "e8 00 01 00 00"));
+    lift_now(f);
+    assert_true(f->block.links[1].used);
+    assert_int_equal(f->block.links[1].eip, 0x1ff5);
+    assert_int_equal(f->block.links[1].kind, IR_LINK_FORWARD);
+    prepare(f, FLAT32, 0x1ffe, parse_bytes(f, "ff d0"));
+    lift_now(f);
+    assert_int_equal(f->block.links[1].eip, 0x2000);
+    assert_int_equal(f->block.links[1].kind, IR_LINK_OTHER_PAGE);
+    prepare(f, REAL16, 0xfffe, parse_bytes(f, "ff d0"));
+    lift_now(f);
+    assert_int_equal(f->block.links[1].eip, 0); /* wraps */
+    prepare(f, FLAT32, 0x1000, parse_bytes(f, "e8 00 00 00 00"));
+    lift_now(f);
+    assert_false(f->block.links[1].used);
 }
 
 static void test_strings(void **state)
@@ -233,6 +284,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_jumps, setup, teardown),
         cmocka_unit_test_setup_teardown(test_beyond_the_limit, setup, teardown),
         cmocka_unit_test_setup_teardown(test_calls, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_returns_that_jump, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_return_links, setup, teardown),
         cmocka_unit_test_setup_teardown(test_strings, setup, teardown),
         cmocka_unit_test_setup_teardown(test_others, setup, teardown),
     };

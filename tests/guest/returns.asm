@@ -226,7 +226,7 @@ depths:
 ; ---- calls that never return ----
 no_returns:
     case "CALL of the next instruction"
-    mov ecx, 100000
+    mov ecx, 700000
     xor edx, edx
     try
 .next:
@@ -242,7 +242,7 @@ no_returns:
     want "EDX", r(edx), 0
     want "ECX", r(ecx), 0
     case "CALL and POP"
-    mov ecx, 100000
+    mov ecx, 700000
     try
 .pops:
     call .pop
@@ -256,7 +256,7 @@ no_returns:
     want "ECX", r(ecx), 0
     want_esp
     case "indirect CALL and ADD ESP"
-    mov ecx, 100000
+    mov ecx, 700000
     mov ebx, .away
     try
 .adds:
@@ -687,15 +687,21 @@ modes:
     end_try
     caught DONE
     want "EDX", r(edx), TURNS * 111
-    case "called in 32-bit code, returned in 16-bit code"
+    case "called in 32-bit code, returned in 16-bit code, or in 32-bit code"
     mov edi, TURNS
 .again:
-    mov edx, 0
+    mov edx, edi
+    and edx, 2
     try
     jmp KCODE:low_caller
     end_try
     want "vector", r(vec), DONE
-    want "EAX", r(eax), 0x12340003
+    mov eax, 0x40400001
+    test edx, edx
+    jz .expected
+    mov eax, 0x12340003
+.expected:
+    want "EAX", r(eax), eax
     dec edi
     jnz .again
     case "the same return address at another privilege level"
@@ -733,6 +739,8 @@ low_caller:
     db 0xb8, 1, 0, 0x40, 0x40   ; MOV EAX, 40400001h; 16-bit: MOV AX, 1; INC AX; INC AX
     int DONE
 .callee:
+    test edx, edx
+    jz low_same
     jmp CODE16:low_back16
 low_same:
     ret
@@ -764,15 +772,22 @@ bases:
     mov edi, TURNS
 .turn:
     call reset_run
-    case "called in one segment, returned in another"
+    case "called in one segment, returned in another, or in the same"
     mov dword [low_cs], SEG_A
     mov dword [low_ss], KDATA
     mov dword [low_sp], RING1_STACK
-    mov edx, 0
+    mov edx, edi
+    and edx, 2
+    mov ebx, 1
+    mov ecx, SEG_A
+    jz .expected
+    mov ebx, 2
+    mov ecx, SEG_B
+.expected:
     run_at run_protected_code, 0
     caught DONE
-    want "EDX", r(edx), 2
-    want "CS", r(cs), SEG_B
+    want "EDX", r(edx), ebx
+    want "CS", r(cs), ecx
     case "not so if it goes back before"
     mov edx, 0
     run_at run_protected_code, .image_back - .image
@@ -784,9 +799,11 @@ bases:
 .image:
     call .callee
 .there:
-    mov dl, 1
+    mov edx, 1
     int DONE
 .callee:
+    test edx, edx
+    jz .in_b
     jmp SEG_B:.in_b - .image
 .in_b:
     ret

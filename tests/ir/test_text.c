@@ -224,6 +224,27 @@ static void test_form(void **state)
     free(block);
 }
 
+static void test_form_of_branches(void **state)
+{
+    static const char *const texts[] = {
+        "link 0 forward 00000100\nlink 1 forward 00000005\n0 00000000\n    exit 0 call {place home}\n",
+        "link 1 other_page 00001000\n0 00000000\n    exit_indirect eax call\n",
+        "0 00000000\n    exit_indirect t0 return {place eflags home}\n",
+    };
+    struct ir_block *block = malloc(sizeof *block);
+    char message[256] = "", given[300];
+
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        snprintf(given, sizeof given, "block eip=00000000 mode=00000000 linear=00000000 count=1\n%s", texts[i]);
+        if (!ir_parse(block, given, message, sizeof message))
+            fail_msg("%s", message);
+        char *text = print(block);
+        assert_string_equal(text, given);
+        free(text);
+    }
+    free(block);
+}
+
 static void test_form_of_fpu_ops(void **state)
 {
     static const char text[] = "block eip=00000000 mode=00000000 linear=00000000 count=1\n"
@@ -482,6 +503,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_round_trip_of_every_op),
         cmocka_unit_test(test_form),
+        cmocka_unit_test(test_form_of_branches),
         cmocka_unit_test(test_form_of_fpu_ops),
         cmocka_unit_test(test_ops_that_recipes_name_show_their_number),
         cmocka_unit_test(test_errors),
