@@ -209,6 +209,7 @@ static void emit_tail(struct generator *g, const struct tail *tail)
     case TAIL_FPU_PROBE: emit_tail_fpu_probe(g, tail); break;
     case TAIL_FPU: emit_tail_fpu(g, tail); break;
     case TAIL_FORGET_CALLS: emit_tail_forget_calls(g, tail); break;
+    case TAIL_MISS: emit_tail_miss(g, tail); break;
     case TAIL_CHARGE:
         emit_alu_immediate(e, 8, 0, CPU(budget), (int32_t)g->block->insn_count, false);
         emit_mov_immediate(e, 4, R8, g->block->eip);
@@ -284,6 +285,7 @@ bool codegen(const struct codegen_request *request, struct emitter *e, struct co
     memset(g->guarded, 0, sizeof g->guarded);
     memset(result->exits, 0, sizeof result->exits);
     result->call_count = result->site_count = result->mark_count = 0;
+    result->indirect = false;
     result->entry_eflags = e->position;
     g->in_group = g->apart = false;
     find_groups(g);

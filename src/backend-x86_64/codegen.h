@@ -45,7 +45,12 @@ struct native_exit {
     uint8_t place;        /* IR_PLACE_*: where the flags are when the jump is taken; both: the target's choice */
     uint32_t field;       /* rel32 of the jump; 4-byte aligned */
     uint32_t stub;        /* where it leads when not linked */
-    uint32_t guard;       /* IR_LINK_OTHER_PAGE: offset of the 64-bit execute entry it compares with; else 0 */
+    uint32_t guard;       /* IR_LINK_OTHER_PAGE, INDIRECT: offset of the 64-bit execute entry it compares with; else 0 */
+    /* IR_LINK_INDIRECT: fields to patch */
+    uint32_t target;      /* EIP that the target is compared with */
+    uint32_t page;        /* the offset of its execute entry in the table */
+    uint32_t miss;        /* rel32 of the jump if it is another: at first to the stub ... */
+    uint32_t missed;      /* ... then to here */
 };
 
 /* For traces: from OFFSET on the code was made for the op whose number is N and the guest instruction INSN; -1: for none. */
@@ -92,6 +97,7 @@ struct codegen_result {
     unsigned call_count;
     unsigned mark_count;
     struct native_exit exits[2];
+    bool indirect;              /* exits[0] is of kind IR_LINK_INDIRECT */
     unsigned site_count;
     struct native_site sites[CODEGEN_MAX_SITES];
 };

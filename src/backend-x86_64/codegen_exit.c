@@ -109,6 +109,63 @@ void emit_exit(struct generator *g, const struct ir_op *op)
         emit_return_point(g);
 }
 
+/* An indirect branch to r8d, in flat code: straight to the target that it had first, if it is that again. */
+static void emit_inline_cache(struct generator *g)
+{
+    struct emitter *e = g->e;
+    struct native_exit *x = &g->result->exits[0];
+    bool call = is_call(g);
+    struct tail *tail;
+
+    if (call)
+        emit_push_return(g);
+    tail = add_tail(g, TAIL_MISS);
+    if (!tail)
+        return;
+    use_link(g, 0, IR_PLACE_HOME);
+    g->result->indirect = true;
+    emit_op_extension(e, 4, 0x81, 7, rm_register(R8)); /* cmp r8d, imm32 */
+    x->target = e->position;
+    emit_32(e, 0);
+    x->miss = emit_jcc_forward(e, CC_NE);
+    jump_to_stub(g, 0, x->miss);
+    emit_alu_immediate(e, 4, 7, CPU(attention), 0, false);
+    tail->jumps[tail->jump_count++] = emit_jcc_forward(e, CC_NE);
+    emit_load(e, 8, R9, CPU(mmu.execute_table));
+    emit_load(e, 8, R9, rm_base(R9, 0x7fffffff)); /* a 32-bit displacement for certain */
+    x->page = e->position - 4;
+    emit_byte(e, 0x4c); /* cmp r9, [rip + rel32] */
+    emit_byte(e, 0x3b);
+    emit_byte(e, 0x0d);
+    emit_32(e, 0);
+    g->guarded[0] = true;
+    g->guard_field[0] = e->position - 4;
+    tail->jumps[tail->jump_count++] = emit_jcc_forward(e, CC_NE);
+    emit_align_field(e, 1);
+    if (call)
+        emit_call(e, e->position);
+    else
+        emit_jmp_forward(e);
+    x->field = e->position - 4;
+    jump_to_stub(g, 0, x->field);
+    tail->resume = e->position;
+    if (call)
+        emit_return_point(g);
+}
+
+void emit_tail_miss(struct generator *g, const struct tail *tail)
+{
+    const struct native_thunks *t = g->request->thunks;
+
+    g->result->exits[0].missed = g->e->position;
+    if (is_call(g)) {
+        emit_call(g->e, t->lookup_flat);
+        emit_jmp(g->e, tail->resume);
+    } else {
+        emit_jmp(g->e, t->lookup_flat);
+    }
+}
+
 void emit_exit_indirect(struct generator *g, const struct ir_op *op)
 {
     struct emitter *e = g->e;
@@ -121,7 +178,9 @@ void emit_exit_indirect(struct generator *g, const struct ir_op *op)
     else
         emit_mov(e, 4, R8, register_of(g, op->a));
     emit_count_target(g);
-    if (is_call(g)) {
+    if (flat && op->branch != IR_BRANCH_RETURN && !g->request->alone) {
+        emit_inline_cache(g);
+    } else if (is_call(g)) {
         emit_push_return(g);
         emit_call(e, flat ? t->lookup_flat : t->lookup_other);
         emit_return_point(g);
@@ -204,6 +263,8 @@ void emit_exit_stubs(struct generator *g)
         mark_op(g, &g->block->ops[g->exit_op[link]]);
         for (unsigned i = 0; i < g->stub_jump_count[link]; i++)
             emit_patch(e, g->stub_jumps[link][i], e->position);
+        if (link == 0 && g->result->indirect)
+            emit_store(e, 8, CPU(state.rip), R8);
         emit_mov_immediate(e, 8, R8, (uint64_t)(uintptr_t)g->request->link_tokens[link]);
         emit_jmp(e, x->place & IR_PLACE_HOME ? t->leave_home : t->leave_eflags);
     }

@@ -11,7 +11,7 @@
 
 /* Code out of line, emitted behind the block. */
 enum tail_kind { TAIL_PROBE, TAIL_SEGMENT, TAIL_CALL_LEAVE, TAIL_CHARGE, TAIL_DIVIDE,
-                 TAIL_FPU_PROBE, TAIL_FPU, TAIL_SECOND_PAGE, TAIL_GROUP, TAIL_REPEAT, TAIL_FORGET_CALLS };
+                 TAIL_FPU_PROBE, TAIL_FPU, TAIL_SECOND_PAGE, TAIL_GROUP, TAIL_REPEAT, TAIL_FORGET_CALLS, TAIL_MISS };
 
 /* Guest FPU state that is in host registers, or not written down yet, at a point of the block. */
 struct fpu_point {
@@ -141,6 +141,7 @@ void emit_exit_if(struct generator *g, const struct ir_op *op);
 void emit_exit_loop(struct generator *g, const struct ir_op *op);
 void emit_exit_indirect(struct generator *g, const struct ir_op *op);
 void emit_tail_forget_calls(struct generator *g, const struct tail *tail);
+void emit_tail_miss(struct generator *g, const struct tail *tail);
 void emit_exit_stubs(struct generator *g);
 void emit_call_op(struct generator *g, const struct ir_op *op);
 

@@ -11,6 +11,7 @@
 #define MAX_BLOCK_CODE 65536u /* more than the longest block can take */
 #define MAX_BLOCK_SHARE 8u     /* of a segment: small caches would never fill theirs */
 #define THUNK_ROOM 16384u
+#define INLINE_CACHE_FILLS 8u
 
 static bool map_code(struct code_cache *cache, struct error *err)
 {
@@ -216,6 +217,19 @@ static void forget_outgoing(struct translation_link *link)
     link->target = NULL;
 }
 
+/* Its site's first target is what an indirect branch is compared with. When that has died often enough, whatever it is is
+ * looked up. */
+static void fill_inline_cache(struct code_cache *cache, struct translation_link *link, const struct translation *target)
+{
+    uint32_t page = (target->linear >> PAGE_SHIFT) * (uint32_t)sizeof(uint64_t);
+
+    memcpy(cache->writable + link->exit.target, &target->key.eip, sizeof target->key.eip);
+    memcpy(cache->writable + link->exit.page, &page, sizeof page);
+    patch(cache, link->exit.miss, link->exit.missed);
+    if (++link->fills == INLINE_CACHE_FILLS)
+        link->exit.stub = link->exit.missed;
+}
+
 void cache_link(struct code_cache *cache, struct translation_link *link, struct translation *target)
 {
     if (link->from->dead || target->dead)
@@ -223,7 +237,9 @@ void cache_link(struct code_cache *cache, struct translation_link *link, struct 
     if (link->target == target)
         return; /* the TLB had lost the page, that was all */
     uint64_t entry = cache->cpu->mmu.execute_table[target->linear >> PAGE_SHIFT];
-    if (link->kind == IR_LINK_OTHER_PAGE && !entry)
+    bool guarded = link->kind == IR_LINK_OTHER_PAGE || link->kind == IR_LINK_INDIRECT;
+
+    if (guarded && !entry)
         return;
     if (link->target) { /* another process may have another page there: its turn now */
         if (cache->watcher)
@@ -231,8 +247,10 @@ void cache_link(struct code_cache *cache, struct translation_link *link, struct 
         forget_outgoing(link);
         cache->cpu->stats->chains_cut++;
     }
-    if (link->kind == IR_LINK_OTHER_PAGE)
+    if (guarded)
         memcpy(cache->writable + link->exit.guard, &entry, sizeof entry);
+    if (link->kind == IR_LINK_INDIRECT)
+        fill_inline_cache(cache, link, target);
     patch(cache, link->exit.field, entry_for(target, link->exit.place));
     link->target = target;
     link->next_incoming = target->incoming;

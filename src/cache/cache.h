@@ -41,6 +41,7 @@ struct translation_link {
     struct native_exit exit;
     uint32_t eip;
     uint8_t kind;                      /* enum ir_link_kind */
+    uint8_t fills;                     /* IR_LINK_INDIRECT: how often it was given a target */
 };
 
 /* A key: what the same guest bytes may mean different things by. */

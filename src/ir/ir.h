@@ -180,7 +180,8 @@ struct ir_insn {
 enum ir_link_kind {
     IR_LINK_FORWARD,   /* same linear page, to a higher address: nothing to check */
     IR_LINK_BACKWARD,  /* same page, may close a cycle: polls */
-    IR_LINK_OTHER_PAGE /* polls and compares the target page's execute entry */
+    IR_LINK_OTHER_PAGE, /* polls and compares the target page's execute entry */
+    IR_LINK_INDIRECT   /* the same, and compares the target: of an indirect branch, unknown until it is taken (back end) */
 };
 
 struct ir_link {

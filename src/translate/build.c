@@ -198,7 +198,7 @@ static void fill(struct translator *t, struct translation *made, const struct co
         made->links[i].from = made;
         made->links[i].exit = r->exits[i];
         made->links[i].eip = t->ir->links[i].eip;
-        made->links[i].kind = t->ir->links[i].kind;
+        made->links[i].kind = i == 0 && r->indirect ? IR_LINK_INDIRECT : t->ir->links[i].kind;
     }
 }
 

@@ -167,6 +167,8 @@ bool translator_go_on(struct translator *t, uint64_t left)
         return false;
     }
     struct translation_link *link = (struct translation_link *)(uintptr_t)left;
+    if (link->kind == IR_LINK_INDIRECT)
+        link->eip = (uint32_t)cpu->state.rip;
     cpu->state.rip = link->eip;
     if (t->lockstep || link->from->dead || atomic_load_explicit(&cpu->attention, memory_order_relaxed))
         return true;

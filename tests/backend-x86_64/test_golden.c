@@ -76,6 +76,8 @@ static const struct field_name fields[] = {
     {NATIVE_OFFSET(mmu.execute_table), "execute_table"},
     {NATIVE_OFFSET(mmu.read_table), "read_table"},
     {NATIVE_OFFSET(mmu.write_table), "write_table"},
+    {NATIVE_OFFSET(native.caller_stack), "caller_stack"},
+    {NATIVE_OFFSET(native.stack_limit), "stack_limit"},
     FIELD(attention),
     FIELD(budget),
     SEGMENT_FIELDS(SEG_ES, "es"),
@@ -109,6 +111,8 @@ static void name_of_code(const struct golden *g, uint64_t target, char *name, si
                  {t->call, "call"},
                  {t->lookup_flat, "lookup_flat"},
                  {t->lookup_other, "lookup_other"},
+                 {t->return_flat, "return_flat"},
+                 {t->return_other, "return_other"},
                  {t->divide, "divide"}};
 
     for (unsigned i = 0; i < sizeof named / sizeof named[0]; i++)
