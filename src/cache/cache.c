@@ -227,7 +227,7 @@ static void fill_inline_cache(struct code_cache *cache, struct translation_link 
     memcpy(cache->writable + link->exit.page, &page, sizeof page);
     patch(cache, link->exit.miss, link->exit.missed);
     if (++link->fills == INLINE_CACHE_FILLS)
-        link->exit.stub = link->exit.missed;
+        link->exit.stub = cache->thunks.lookup_flat;
 }
 
 void cache_link(struct code_cache *cache, struct translation_link *link, struct translation *target)

@@ -24,7 +24,7 @@ struct lift_request {
     uint32_t eip;
     uint32_t linear;         /* of the first byte */
     uint32_t cs_limit;
-    const uint8_t *code;     /* first byte */
+    const uint8_t *code;     /* first byte; as many as are available, or as the longest block can have */
     size_t available;        /* bytes up to the end of the page and of the segment */
     unsigned limit;          /* instructions at most, 1..IR_MAX_INSNS */
     bool careful_division;   /* divisions are left to the interpreter, which knows #DE before the host does */

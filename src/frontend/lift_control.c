@@ -100,13 +100,26 @@ void lift_loop(struct lift *l)
 
 /* ---- CALL: the stack's faults come before the target's, (E)SP moves last ---- */
 
+/* What a direct call leads to begins by giving the return address up: POP, ADD (E)SP, or MOV [ESP], r32 as in the
+ * sequences that keep indirect branches from being predicted. A guess from bytes nearby. */
+static bool gives_up_return(const struct lift *l, uint32_t target)
+{
+    size_t at = target - l->request->eip;
+
+    if (at > IR_MAX_INSNS * INSTRUCTION_MAX_LENGTH - 3 || at + 3 > l->request->available)
+        return false;
+    const uint8_t *code = l->request->code + at;
+    return (code[0] & 0xf8) == 0x58 || (code[0] == 0x83 && code[1] == 0xc4) ||
+           (code[0] == 0x89 && (code[1] & 0xc7) == 0x04 && code[2] == 0x24);
+}
+
 /* The op appended last leaves for a procedure that will return to behind this instruction. Not so a call of what stands
  * there, which wants to know its address. */
 static void expect_return(struct lift *l)
 {
     struct ir_op *op = &l->block->ops[l->block->op_count - 1];
 
-    if (op->opcode == IR_EXIT && l->block->links[0].eip == l->next)
+    if (op->opcode == IR_EXIT && (l->block->links[0].eip == l->next || gives_up_return(l, l->block->links[0].eip)))
         return;
     op->branch = IR_BRANCH_CALL;
     lift_set_link(l, 1, l->next);

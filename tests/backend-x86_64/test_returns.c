@@ -118,18 +118,67 @@ static void test_indirect(void **state)
     struct stage s = set_stage(true);
     struct made caller = make(s.h, "block eip=00001040 mode=05550007 linear=00001040 count=1\nlink 1 forward 00001042\n"
                                    "0 00001040+2\nadd.4 ecx, 0x11\nexit_indirect esi call\n");
+    s.h->cpu->state.rip = 0;
     struct native_jump *jump = (struct native_jump *)s.h->cpu->native.jump_cache + native_jump_index(0x1020);
 
     *jump = (struct native_jump){.key = 0x1020 | (uint64_t)HARNESS_FLAT << 32,
                                  .cs_limit = UINT32_MAX,
                                  .execute_entry = s.h->cpu->mmu.execute_table[1] = 0x5001,
                                  .code = (uint64_t)(uintptr_t)(s.h->code + s.leaf.entry)};
+    assert_int_equal(caller.exits[0].field & 3, 0);
+    emit_patch(&s.h->emitter, caller.exits[0].miss, caller.exits[0].missed);
     lead(s.h, &caller, 1, &s.behind_outer);
     s.outer = caller;
     s.h->cpu->state.gpr[GPR_SI] = 0x1020;
     expect(&s, 0x1042, (uint64_t)(uintptr_t)LINK_TOKEN(0), 1);
     expect(&s, 0x1043, NATIVE_LEAVE_LOOKUP, 0);
     harness_destroy(s.h);
+}
+
+/* What the cache does when it learns the target of an indirect branch. */
+static void fill(struct harness *h, const struct made *from, uint32_t eip, const struct made *to)
+{
+    const struct native_exit *x = &from->exits[0];
+    uint32_t page = (eip >> 12) * 8;
+
+    memcpy(h->code + x->target, &eip, 4);
+    memcpy(h->code + x->page, &page, 4);
+    memcpy(h->code + x->guard, &h->cpu->mmu.execute_table[eip >> 12], 8);
+    emit_patch(&h->emitter, x->miss, x->missed);
+    lead(h, from, 0, to);
+}
+
+static void test_inline_cache(void **state)
+{
+    for (unsigned call = 0; call < 2; call++) {
+        struct stage s = set_stage(true);
+        struct vcpu *cpu = s.h->cpu;
+        struct made branch = make(s.h, call ? "block eip=00001040 mode=05550007 linear=00001040 count=1\n"
+                                              "link 1 forward 00001042\n0 00001040+2\nadd.4 ecx, 1\nexit_indirect esi call\n"
+                                            : "block eip=00001040 mode=05550007 linear=00001040 count=1\n"
+                                              "0 00001040+2\nadd.4 ecx, 1\nexit_indirect esi\n");
+        uint64_t behind = call ? (uint64_t)(uintptr_t)LINK_TOKEN(1) : NATIVE_LEAVE_LOOKUP;
+
+        assert_true(s.h->result->indirect);
+        cpu->state.gpr[GPR_AX] = 0x1042;
+        cpu->state.gpr[GPR_SI] = 0x3020;
+        assert_int_equal(run(s.h, &branch), (uint64_t)(uintptr_t)LINK_TOKEN(0)); /* tells C its target */
+        assert_int_equal(cpu->state.rip, 0x3020);
+        cpu->mmu.execute_table[3] = 0x7001;
+        fill(s.h, &branch, 0x3020, &s.leaf);
+        for (unsigned miss = 0; miss < 4; miss++) {
+            cpu->state.gpr[GPR_CX] = cpu->state.rip = 0;
+            cpu->state.gpr[GPR_SI] = miss == 1 ? 0x3021 : 0x3020;
+            cpu->mmu.execute_table[3] = miss == 2 ? 0x8001 : 0x7001;
+            cpu->attention = miss == 3;
+            assert_int_equal(run(s.h, &branch), miss ? NATIVE_LEAVE_LOOKUP : behind);
+            assert_int_equal(cpu->state.gpr[GPR_CX], miss ? 1 : 0x101);
+            if (miss)
+                assert_int_equal(cpu->state.rip, miss == 1 ? 0x3021 : 0x3020);
+        }
+        assert_int_equal(s.h->misaligned, 0);
+        harness_destroy(s.h);
+    }
 }
 
 /* A million calls none of which returns. */
@@ -170,6 +219,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_order), cmocka_unit_test(test_none),  cmocka_unit_test(test_attention),
         cmocka_unit_test(test_indirect), cmocka_unit_test(test_depth), cmocka_unit_test(test_forgotten),
+        cmocka_unit_test(test_inline_cache),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -197,9 +197,30 @@ static void test_return_links(void **state)
     prepare(f, REAL16, 0xfffe, parse_bytes(f, "ff d0"));
     lift_now(f);
     assert_int_equal(f->block.links[1].eip, 0); /* wraps */
-    prepare(f, FLAT32, 0x1000, parse_bytes(f, "e8 00 00 00 00"));
-    lift_now(f);
-    assert_false(f->block.links[1].used);
+    static const char *const given_up[] = {
+        "e8 00 00 00 00",                /* of the next instruction */
+        "e8 01 00 00 00 cc 5b",          /* POP EBX there */
+        "e8 01 00 00 00 cc 83 c4 04",    /* ADD ESP, 4 */
+        "e8 02 00 00 00 eb fe 89 0c 24", /* MOV [ESP], ECX */
+    };
+    static const char *const kept[] = {"e8 01 00 00 00 cc 90 90 90", "e8 01 00 00 00 cc 89 0c 23",
+                                       "e8 01 00 00 00 cc 83 ec 04", "e8 f0 00 00 00 5b", "e8 f0 ff ff ff 5b"};
+    for (size_t i = 0; i < sizeof given_up / sizeof given_up[0]; i++) {
+        char padded[80];
+
+        snprintf(padded, sizeof padded, "%s 90 90", given_up[i]);
+        prepare(f, FLAT32, 0x1000, parse_bytes(f, padded));
+        f->request.limit = 1;
+        lift_now(f);
+        assert_false(f->block.links[1].used);
+        assert_int_equal(f->block.ops[f->block.op_count - 1].branch, IR_BRANCH_JUMP);
+    }
+    for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++) {
+        prepare(f, FLAT32, 0x1000, parse_bytes(f, kept[i]));
+        f->request.limit = 1;
+        lift_now(f);
+        assert_int_equal(f->block.ops[f->block.op_count - 1].branch, IR_BRANCH_CALL);
+    }
 }
 
 static void test_strings(void **state)

@@ -33,6 +33,7 @@ main:
     call bases
     call writes
     call remapping
+    call targets
     ret
 
 ; ---- as compilers do it ----
@@ -989,5 +990,112 @@ remapping:
     mov dword pte_of(A), B + P_ALL
     add esp, 4
     iretd
+
+
+; ---- indirect branches whose target changes ----
+; JMP EBX or CALL EBX at one site each, to a routine at A or B that tells where it is.
+targets:
+    mov esi, A
+    call .write
+    mov esi, B
+    call .write
+    call paging_on
+    call reset_run
+    case "two pages change places under one target"
+    mov ecx, TURNS
+    xor edx, edx
+    mov ebx, A + 0x10
+    try
+.turn:
+    mov eax, ecx
+    and eax, 1
+    shl eax, 12
+    lea eax, [eax + A + P_ALL]
+    mov dword pte_of(A), eax
+    invlpg [A]
+    call .tell
+    test eax, 0x1000
+    setne ah
+    movzx eax, ah
+    xor eax, ecx                ; 1 and odd, 0 and even: bit 0 is 0
+    and eax, 1
+    add edx, eax
+    dec ecx
+    jnz .turn
+    end_try
+    caught DONE
+    set_pte A, A + P_ALL
+    want "wrong ones", r(edx), 0
+    case "the target is another one each time"
+    mov ecx, TURNS
+    xor edx, edx
+    try
+.other:
+    mov ebx, ecx
+    and ebx, 1
+    shl ebx, 12
+    lea ebx, [ebx + A + 0x10]
+    call .tell
+    sub eax, ebx
+    or edx, eax
+    mov ebx, A + 0x10
+    call .tell
+    sub eax, ebx
+    or edx, eax
+    dec ecx
+    jnz .other
+    end_try
+    caught DONE
+    want "differences", r(edx), 0
+    case "the target is overwritten each time"
+    mov ecx, TURNS
+    xor edx, edx
+    try
+.overwritten:
+    mov [A + 0x11], ecx
+    call .tell
+    sub eax, ecx
+    or edx, eax
+    dec ecx
+    jnz .overwritten
+    end_try
+    caught DONE
+    want "differences", r(edx), 0
+    case "the target's page goes"
+    mov ecx, TURNS
+.gone:
+    mov dword pte_of(A), 0
+    invlpg [A]
+    try
+    call .tell
+    end_try
+    want "vector", r(vec), PF_
+    want "EIP", r(eip), A + 0x10
+    set_pte A, A + P_ALL
+    try
+    call .tell
+    end_try
+    want "vector", r(vec), DONE
+    dec ecx
+    jnz .gone
+    call paging_off
+    ret
+.tell:
+    call .jump
+    mov edi, eax
+    call ebx
+    cmp eax, edi
+    jne .differ
+    ret
+.differ:
+    ud2
+.jump:
+    jmp ebx
+.write:                         ; at ESI + 10h: MOV EAX, itself; RET
+    mov byte [esi + 0x10], 0xb8
+    lea eax, [esi + 0x10]
+    mov [esi + 0x11], eax
+    mov byte [esi + 0x15], 0xc3
+    ret
 
 %include "end.inc"
