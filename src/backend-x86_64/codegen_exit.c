@@ -35,12 +35,17 @@ static void emit_guard(struct generator *g, unsigned link)
     jump_to_stub(g, link, emit_jcc_forward(e, CC_NE));
 }
 
-/* What stands on the way to the target: parks the flags and polls where the link asks for it. Ends in the jump. */
-static void emit_edge(struct generator *g, unsigned link, unsigned place)
+/* What stands on the way to OP's target: parks the flags and polls where the link asks for it. Ends in the jump. */
+static void emit_edge(struct generator *g, const struct ir_op *op)
 {
     struct emitter *e = g->e;
+    unsigned link = op->link, place = op->place;
     enum ir_link_kind kind = g->block->links[link].kind;
 
+    if (is_loop_edge(g, link)) {
+        emit_loop_edge(g, op);
+        return;
+    }
     emit_count_link(g, link);
     if (kind != IR_LINK_FORWARD) {
         if (!(place & IR_PLACE_HOME))
@@ -59,15 +64,17 @@ static void emit_edge(struct generator *g, unsigned link, unsigned place)
 
 void emit_exit(struct generator *g, const struct ir_op *op)
 {
-    emit_fpu_settle(g, false);
-    emit_edge(g, op->link, op->place);
+    if (!is_loop_edge(g, op->link))
+        emit_fpu_settle(g, false);
+    emit_edge(g, op);
 }
 
 void emit_exit_if(struct generator *g, const struct ir_op *op)
 {
     struct emitter *e = g->e;
 
-    emit_fpu_settle(g, false);
+    if (!is_loop_edge(g, op->link))
+        emit_fpu_settle(g, false);
     if (g->block->links[op->link].kind == IR_LINK_FORWARD && !g->request->counters) {
         emit_align_field(e, 2);
         use_link(g, op->link, op->place);
@@ -76,7 +83,7 @@ void emit_exit_if(struct generator *g, const struct ir_op *op)
         return;
     }
     uint32_t over = emit_jcc_short(e, op->condition ^ 1u);
-    emit_edge(g, op->link, op->place);
+    emit_edge(g, op);
     emit_patch_short(e, over, e->position);
 }
 
@@ -87,7 +94,8 @@ void emit_exit_loop(struct generator *g, const struct ir_op *op)
     bool decrement = op->loop != IR_LOOP_COUNTER_ZERO, narrow = op->width == 2;
     uint32_t zero, condition = 0;
 
-    emit_fpu_settle(g, false);
+    if (!is_loop_edge(g, op->link))
+        emit_fpu_settle(g, false);
     if (decrement)
         emit_lea(e, op->width, RCX, rm_base(RCX, -1));
     if (narrow) {
@@ -100,7 +108,7 @@ void emit_exit_loop(struct generator *g, const struct ir_op *op)
     if (decrement) {
         if (op->loop != IR_LOOP_COUNT)
             condition = emit_jcc_short(e, op->loop == IR_LOOP_WHILE_ZERO ? CC_NE : CC_E);
-        emit_edge(g, op->link, op->place);
+        emit_edge(g, op);
         emit_patch_short(e, zero, e->position);
         if (narrow)
             emit_mov(e, 4, RCX, R9);
@@ -115,7 +123,7 @@ void emit_exit_loop(struct generator *g, const struct ir_op *op)
     emit_patch_short(e, zero, e->position);
     if (narrow)
         emit_mov(e, 4, RCX, R9);
-    emit_edge(g, op->link, op->place);
+    emit_edge(g, op);
     emit_patch_short(e, over, e->position);
 }
 

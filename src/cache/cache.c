@@ -218,7 +218,7 @@ static void forget_outgoing(struct translation_link *link)
 
 void cache_link(struct code_cache *cache, struct translation_link *link, struct translation *target)
 {
-    if (link->from->dead || target->dead)
+    if (!link->exit.used || link->from->dead || target->dead)
         return;
     if (link->target == target)
         return; /* the TLB had lost the page, that was all */
