@@ -52,9 +52,10 @@ bool options_set_trace_syntax(struct app_options *options, const char *value, st
 
 bool options_open_trace(const struct app_options *options, struct log *log, struct error *err)
 {
-    static const char *const engines[] = {
-        [VM_ENGINE_AUTO] = "auto", [VM_ENGINE_INTERP] = "interp", [VM_ENGINE_TIER1] = "tier1",
-        [VM_ENGINE_LOCKSTEP] = "lockstep"};
+    static const char *const engines[] = {[VM_ENGINE_AUTO] = "auto",
+                                          [VM_ENGINE_INTERP] = "interp",
+                                          [VM_ENGINE_TIER1] = "tier1",
+                                          [VM_ENGINE_LOCKSTEP] = "lockstep"};
     struct trace_options trace = options->trace;
 
     trace.program = "dragoman " DRAGOMAN_VERSION;

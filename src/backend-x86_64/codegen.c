@@ -204,6 +204,7 @@ static void emit_tail(struct generator *g, const struct tail *tail)
     case TAIL_PROBE: emit_tail_probe(g, tail); break;
     case TAIL_SEGMENT: emit_tail_segment(g, tail); break;
     case TAIL_CALL_LEAVE: emit_call_and_leave(g, op, &tail->fpu); break;
+    case TAIL_LOOP: emit_tail_loop(g, tail); break;
     case TAIL_REPEAT: emit_tail_repeat(g, tail); break;
     case TAIL_GROUP: emit_tail_group(g, tail); break;
     case TAIL_FPU_PROBE: emit_tail_fpu_probe(g, tail); break;
@@ -256,14 +257,18 @@ static bool wants_eflags(const struct ir_block *block, unsigned first)
 static void emit_entry_home(struct generator *g)
 {
     const struct ir_block *block = g->block;
-    bool parks = block->op_count && block->ops[0].opcode == IR_PARK;
+    bool parks = block->op_count && block->ops[0].opcode == IR_PARK, unpark = wants_eflags(block, parks);
     uint32_t start = parks ? g->op_end[0] : g->result->entry_eflags;
 
+    emit_loop_entry(g, parks ? g->op_end[0] : g->loop_head, unpark);
     g->result->entry_home = start;
-    if (!wants_eflags(block, parks))
+    if (!unpark && !(parks && g->loop_xmm))
         return;
     g->result->entry_home = g->e->position;
-    emit_unpark(g->e, R9, g->request->host_lahf);
+    if (parks)
+        emit_xmm_reload(g, g->loop_xmm);
+    if (unpark)
+        emit_unpark(g->e, R9, g->request->host_lahf);
     emit_jmp(g->e, start);
 }
 
@@ -290,6 +295,8 @@ bool codegen(const struct codegen_request *request, struct emitter *e, struct co
     g->in_group = g->apart = false;
     find_groups(g);
     assign_temps(g);
+    find_loop(g);
+    emit_loop_head(g);
     for (g->index = 0; g->index < g->block->op_count && !g->failed; g->index++) {
         unsigned i = g->index;
 

@@ -83,7 +83,8 @@ struct codegen_request {
     void *link_tokens[2];       /* given back by native_enter() when a link that leads nowhere yet is taken */
     uint64_t second_entry;      /* SECOND_PAGE: the execute entry that the page behind the block's first must have */
     bool counted;
-    bool alone;                 /* leaves at its end in any case: calls and returns are looked up */
+    bool single_round;          /* every way back to the block's own beginning goes through its link; calls and returns are
+                                 * looked up */
     bool host_lahf;             /* LAHF and SAHF exist in long mode */
     struct native_counters *counters; /* NULL: none; they live as long as the code */
     void *trace_token;          /* goes to native_call.interpreted of TRACE */

@@ -60,12 +60,12 @@ void emit_tail_forget_calls(struct generator *g, const struct tail *tail)
 
 static bool is_call(const struct generator *g)
 {
-    return g->block->ops[g->index].branch == IR_BRANCH_CALL && !g->request->alone;
+    return g->block->ops[g->index].branch == IR_BRANCH_CALL && !g->request->single_round;
 }
 
-/* What stands on the way to the target: parks the flags and polls where the link asks for it. Ends in the jump or call. A
- * call polls in any case, so that a return to the caller's page need not. */
-static void emit_edge(struct generator *g, unsigned link, unsigned place)
+/* What stands on the way to where LINK leads: parks the flags and polls where the link asks for it. Ends in the jump or
+ * call. A call polls in any case, so that a return to the caller's page need not. */
+static void emit_link(struct generator *g, unsigned link, unsigned place)
 {
     struct emitter *e = g->e;
     enum ir_link_kind kind = g->block->links[link].kind;
@@ -94,17 +94,26 @@ static void emit_edge(struct generator *g, unsigned link, unsigned place)
     jump_to_stub(g, link, g->result->exits[link].field);
 }
 
+static void emit_edge(struct generator *g, const struct ir_op *op)
+{
+    if (is_loop_edge(g, op->link))
+        emit_loop_edge(g, op);
+    else
+        emit_link(g, op->link, op->place);
+}
+
 /* Behind the host call: where the guest's RET comes to. */
 static void emit_return_point(struct generator *g)
 {
     emit_plus_register(g->e, 4, 0x58, R8); /* pop: the EIP */
-    emit_edge(g, 1, IR_PLACE_HOME);
+    emit_link(g, 1, IR_PLACE_HOME);
 }
 
 void emit_exit(struct generator *g, const struct ir_op *op)
 {
-    emit_fpu_settle(g, false);
-    emit_edge(g, op->link, op->place);
+    if (!is_loop_edge(g, op->link))
+        emit_fpu_settle(g, false);
+    emit_edge(g, op);
     if (is_call(g))
         emit_return_point(g);
 }
@@ -178,13 +187,13 @@ void emit_exit_indirect(struct generator *g, const struct ir_op *op)
     else
         emit_mov(e, 4, R8, register_of(g, op->a));
     emit_count_target(g);
-    if (flat && op->branch != IR_BRANCH_RETURN && !g->request->alone) {
+    if (flat && op->branch != IR_BRANCH_RETURN && !g->request->single_round) {
         emit_inline_cache(g);
     } else if (is_call(g)) {
         emit_push_return(g);
         emit_call(e, flat ? t->lookup_flat : t->lookup_other);
         emit_return_point(g);
-    } else if (op->branch == IR_BRANCH_RETURN && !g->request->alone) {
+    } else if (op->branch == IR_BRANCH_RETURN && !g->request->single_round) {
         emit_op(e, 4, 0x3b, R8, rm_base(RSP, 8)); /* cmp */
         emit_jcc(e, CC_NE, flat ? t->return_flat : t->return_other);
         emit_byte(e, 0xc3);
@@ -197,7 +206,8 @@ void emit_exit_if(struct generator *g, const struct ir_op *op)
 {
     struct emitter *e = g->e;
 
-    emit_fpu_settle(g, false);
+    if (!is_loop_edge(g, op->link))
+        emit_fpu_settle(g, false);
     if (g->block->links[op->link].kind == IR_LINK_FORWARD && !g->request->counters) {
         emit_align_field(e, 2);
         use_link(g, op->link, op->place);
@@ -206,7 +216,7 @@ void emit_exit_if(struct generator *g, const struct ir_op *op)
         return;
     }
     uint32_t over = emit_jcc_short(e, op->condition ^ 1u);
-    emit_edge(g, op->link, op->place);
+    emit_edge(g, op);
     emit_patch_short(e, over, e->position);
 }
 
@@ -217,7 +227,8 @@ void emit_exit_loop(struct generator *g, const struct ir_op *op)
     bool decrement = op->loop != IR_LOOP_COUNTER_ZERO, narrow = op->width == 2;
     uint32_t zero, condition = 0;
 
-    emit_fpu_settle(g, false);
+    if (!is_loop_edge(g, op->link))
+        emit_fpu_settle(g, false);
     if (decrement)
         emit_lea(e, op->width, RCX, rm_base(RCX, -1));
     if (narrow) {
@@ -230,7 +241,7 @@ void emit_exit_loop(struct generator *g, const struct ir_op *op)
     if (decrement) {
         if (op->loop != IR_LOOP_COUNT)
             condition = emit_jcc_short(e, op->loop == IR_LOOP_WHILE_ZERO ? CC_NE : CC_E);
-        emit_edge(g, op->link, op->place);
+        emit_edge(g, op);
         emit_patch_short(e, zero, e->position);
         if (narrow)
             emit_mov(e, 4, RCX, R9);
@@ -245,7 +256,7 @@ void emit_exit_loop(struct generator *g, const struct ir_op *op)
     emit_patch_short(e, zero, e->position);
     if (narrow)
         emit_mov(e, 4, RCX, R9);
-    emit_edge(g, op->link, op->place);
+    emit_edge(g, op);
     emit_patch_short(e, over, e->position);
 }
 

@@ -116,7 +116,7 @@ void emit_tail_fpu_probe(struct generator *g, const struct tail *tail)
     emit_call(e, g->request->thunks->call);
     emit_xmm_reload(g, g->xmm_valid_after[access]);
     emit_unpark(e, R9, g->request->host_lahf); /* the op itself or a RECOMPUTE before it may have put them into EFLAGS */
-    emit_jmp(e, g->op_end[access]);
+    emit_jmp(e, tail->apart ? g->end_apart[access] : g->op_end[access]);
 }
 
 /* ---- the instruction ---- */
@@ -128,7 +128,7 @@ static void emit_encoding(struct generator *g, const struct ir_op *op)
     bool memory = op->dst.kind == IR_VALUE_MEM || op->a.kind == IR_VALUE_MEM;
     struct ir_value general = op->dst.kind == IR_VALUE_GUEST ? op->dst : op->a;
     unsigned reg = f->modrm >> 3 & 7;
-    struct operand_rm rm = memory ? rm_indexed(R9, g->linear, 0, 0) : rm_register(f->modrm & 7);
+    struct operand_rm rm = memory ? rm_of_probe(g) : rm_register(f->modrm & 7);
 
     if (f->reg_is_gpr)
         reg = register_of(g, general);
@@ -168,6 +168,23 @@ static void add_fpu_site(struct generator *g, uint32_t offset, uint32_t recovery
         site->data_segment = g->block->ops[point->data - 1].fpu.segment;
 }
 
+/* The linear address of the operand, which a group's pointer does not tell. */
+static void emit_data_pointer(struct generator *g)
+{
+    unsigned probe = g->index;
+
+    if (g->in_group) {
+        while (g->block->ops[probe].opcode != IR_PROBE)
+            probe--;
+        const struct ir_address *a = &g->block->ops[probe].address;
+        if (a->base.kind == IR_VALUE_NONE)
+            emit_mov_immediate(g->e, 4, R8, (uint32_t)a->displacement);
+        else
+            emit_lea(g->e, 4, R8, rm_base(register_of(g, a->base), a->displacement));
+    }
+    emit_store(g->e, 4, CPU(state.x87.fdp), g->in_group ? R8 : g->linear);
+}
+
 void emit_fpu(struct generator *g, const struct ir_op *op)
 {
     const struct ir_fpu *f = &op->fpu;
@@ -190,7 +207,7 @@ void emit_fpu(struct generator *g, const struct ir_op *op)
     if (f->notes_pointers) {
         g->fpu.pointers = (uint16_t)(g->index + 1);
         if (op->dst.kind == IR_VALUE_MEM || op->a.kind == IR_VALUE_MEM) {
-            emit_store(g->e, 4, CPU(state.x87.fdp), g->linear);
+            emit_data_pointer(g);
             g->fpu.data = (uint16_t)(g->index + 1);
         }
     }

@@ -1,8 +1,9 @@
-/* Probe sharing: several accesses through one register, all within a short range, cost one TLB lookup.
+/* Probe sharing: accesses at constant offsets from a few general registers, or at constant addresses, cost one TLB lookup a
+ * register and neighbourhood.
  *
- * A group is a run of integer PROBEs at constant offsets from one guest register (which constants may move on the way, as
- * pushes and pops do) with nothing in between that could change what the TLB says: no call, no exit, no other probe.  Its
- * first PROBE proves for the whole range that it lies in one page and has an entry that allows all of it; r9 points to its
+ * A group is a run of PROBEs (constants may move their registers on the way, as pushes and pops do) with nothing in between
+ * that could change what the TLB says: no call, no exit, no other probe.  Its first PROBE proves for each of the group's
+ * ranges that it lies in one page and has an entry that allows all of it; a host register of its own points to the range's
  * lowest byte from then on.  If that does not hold, the ops of the group are emitted once more out of line, each probing
  * for itself, so that faults, devices and what else there is stay exact. */
 #include "backend-x86_64/codegen_private.h"
@@ -11,12 +12,14 @@
 
 #define MAX_RANGE 256
 
+static const uint8_t range_registers[MAX_GROUP_RANGES] = {R9, R10, R11};
+
 static bool may_join(const struct ir_block *block, unsigned index)
 {
     const struct ir_op *op = &block->ops[index];
 
-    if (op->opcode != IR_PROBE || op->probe != IR_PROBE_INTEGER || op->address.base.kind != IR_VALUE_GUEST ||
-        op->address.index.kind != IR_VALUE_NONE)
+    if (op->opcode != IR_PROBE || op->address.index.kind != IR_VALUE_NONE ||
+        (op->address.base.kind != IR_VALUE_GUEST && op->address.base.kind != IR_VALUE_NONE))
         return false;
     for (unsigned i = index + 1; i < block->op_count && block->ops[i].opcode != IR_PROBE; i++) {
         if (block->ops[i].insn != op->insn)
@@ -63,98 +66,220 @@ static unsigned last_use(const struct ir_block *block, unsigned probe)
     return last;
 }
 
-/* The group that begins at op FIRST; returns its number of members. */
-static unsigned find_group(struct generator *g, unsigned first, struct probe_group *group)
-{
-    const struct ir_block *block = g->block;
-    unsigned number = block->ops[first].address.base.number, members = 0;
-    int64_t moved = 0, low = 0, high = 0; /* displacements may be anything: no sum may wrap */
+/* ---- finding ---- */
 
-    memset(group, 0, sizeof *group);
-    group->first = (uint16_t)first;
-    for (unsigned i = first; i < block->op_count; i++) {
+/* Ops that name a temp, or that one lives across: there r10 and r11 are not to be had. */
+static void find_busy(const struct ir_block *block, bool *busy)
+{
+    uint16_t first[IR_MAX_TEMPS], last[IR_MAX_TEMPS];
+
+    memset(busy, 0, block->op_count * sizeof busy[0]);
+    memset(first, 0xff, sizeof first);
+    for (unsigned i = 0; i < block->op_count; i++) {
         const struct ir_op *op = &block->ops[i];
-        uint16_t effects = ir_op_table[op->opcode].effects;
+        const struct ir_value values[] = {op->dst, op->a, op->b, op->address.base, op->address.index};
+
+        for (unsigned k = 0; k < sizeof values / sizeof values[0]; k++) {
+            if (values[k].kind != IR_VALUE_TEMP)
+                continue;
+            if (first[values[k].number] == 0xffff)
+                first[values[k].number] = (uint16_t)i;
+            last[values[k].number] = (uint16_t)i;
+        }
+    }
+    for (unsigned t = 0; t < block->temp_count; t++)
+        for (unsigned i = first[t]; first[t] != 0xffff && i <= last[t]; i++)
+            busy[i] = true;
+}
+
+/* Where the registers are, seen from the group's beginning. */
+struct movement {
+    int64_t moved[NO_BASE + 1]; /* displacements may be anything: no sum may wrap */
+    bool lost[NO_BASE + 1];
+};
+
+static void follow(struct movement *m, const struct ir_op *op)
+{
+    for (unsigned number = 0; number < NO_BASE; number++) {
         int64_t step;
 
-        if (op->opcode == IR_PROBE) {
-            if (!may_join(block, i) || op->address.base.number != number)
-                break;
-            int64_t offset = moved + op->address.displacement;
-            int64_t new_low = !members || offset < low ? offset : low;
-            int64_t new_high = !members || offset + op->size > high ? offset + op->size : high;
+        if (!constant_step(op, number, &step) || m->moved[number] + step < -4 * MAX_RANGE ||
+            m->moved[number] + step > 4 * MAX_RANGE)
+            m->lost[number] = true;
+        else
+            m->moved[number] += step;
+    }
+}
 
-            if (new_high - new_low > MAX_RANGE)
+/* 16-byte operands that must be aligned are so together or not at all. */
+static bool agrees(const struct probe_range *range, const struct ir_op *op, int64_t offset)
+{
+    if (op->probe != IR_PROBE_FPU_ALIGNED || range->aligned == NOT_ALIGNED)
+        return true;
+    return range->aligned == (offset & 15);
+}
+
+/* The range that OP, at OFFSET from its base as the group began, is in or may begin; MAXIMUM: of ranges. */
+static struct probe_range *find_range(struct probe_group *group, const struct ir_op *op, unsigned base, int64_t offset,
+                                      unsigned maximum)
+{
+    bool misaligned = op->probe == IR_PROBE_FPU_ALIGNED && (offset & 15), in_page = (offset & PAGE_MASK) + op->size <= PAGE_SIZE;
+
+    if (base == NO_BASE && (misaligned || !in_page)) /* for certain */
+        return NULL;
+    for (unsigned k = 0; k < group->range_count; k++) {
+        struct probe_range *range = &group->ranges[k];
+        int64_t low = offset < range->low ? offset : range->low;
+        int64_t high = offset + op->size > range->high ? offset + op->size : range->high;
+
+        if (range->base != base || high - low > MAX_RANGE || !agrees(range, op, offset) ||
+            (base == NO_BASE && (uint64_t)low >> PAGE_SHIFT != (uint64_t)(high - 1) >> PAGE_SHIFT))
+            continue;
+        range->low = low;
+        range->high = high;
+        return range;
+    }
+    if (group->range_count == maximum)
+        return NULL;
+    struct probe_range *range = &group->ranges[group->range_count++];
+    *range = (struct probe_range){.base = (uint8_t)base, .low = offset, .high = offset + op->size, .aligned = NOT_ALIGNED};
+    return range;
+}
+
+/* The group that begins at op FIRST: of all its beginnings the one that saves most lookups. Returns how many. */
+static unsigned find_group(struct generator *g, unsigned first, const bool *busy, struct probe_group *best)
+{
+    const struct ir_block *block = g->block;
+    struct probe_group group = {.first = (uint16_t)first};
+    struct movement m = {0};
+    unsigned members = 0, saved = 0, maximum = MAX_GROUP_RANGES;
+
+    for (unsigned i = first; i < block->op_count; i++) {
+        const struct ir_op *op = &block->ops[i];
+
+        if (busy[i]) {
+            if (group.range_count > 1)
                 break;
-            low = new_low;
-            high = new_high;
-            group->write |= op->access != IR_ACCESS_READ;
-            g->offset_in_group[i] = (int16_t)offset;
-            group->last = (uint16_t)last_use(block, i);
-            members++;
-        } else if (effects & (EFFECT_CALL | EFFECT_EXIT | EFFECT_MAY_FAULT)) {
+            maximum = 1;
+        }
+        if (op->opcode == IR_PROBE) {
+            unsigned base = op->address.base.kind == IR_VALUE_GUEST ? op->address.base.number : NO_BASE;
+            int64_t displacement = base == NO_BASE ? (int64_t)(uint32_t)op->address.displacement : op->address.displacement;
+
+            if (!may_join(block, i) || m.lost[base])
+                break;
+            struct probe_range *range = find_range(&group, op, base, m.moved[base] + displacement, maximum);
+            if (!range)
+                break;
+            range->write |= op->access != IR_ACCESS_READ;
+            if (op->probe == IR_PROBE_FPU_ALIGNED)
+                range->aligned = (uint8_t)((m.moved[base] + displacement) & 15);
+            g->range_of[i] = (uint8_t)(range - group.ranges);
+            g->offset_in_group[i] = m.moved[base] + displacement;
+            group.last = (uint16_t)last_use(block, i);
+            if (++members - group.range_count > saved) {
+                saved = members - group.range_count;
+                *best = group;
+            }
+        } else if (ir_op_table[op->opcode].effects & (EFFECT_CALL | EFFECT_EXIT | EFFECT_MAY_FAULT)) {
             break;
         }
-        if (!constant_step(op, number, &step))
-            break;
-        moved += step;
-        if (moved < -4 * MAX_RANGE || moved > 4 * MAX_RANGE)
-            break;
+        follow(&m, op);
     }
-    group->low = (int32_t)low; /* addresses are modulo 2^32 */
-    group->range = (uint16_t)(high - low);
-    return members;
+    return saved;
 }
 
 void find_groups(struct generator *g)
 {
     const struct ir_block *block = g->block;
+    bool busy[IR_MAX_OPS];
 
     memset(g->group_of, 0, block->op_count * sizeof g->group_of[0]);
     g->group_count = 0;
     if (block->mode & MODE_AC) /* each access may be misaligned, and that is a fault */
         return;
+    find_busy(block, busy);
     for (unsigned i = 0; i < block->op_count; i++) {
         struct probe_group *group = &g->groups[g->group_count];
 
-        if (g->group_count == MAX_GROUPS || !may_join(block, i) || find_group(g, i, group) < 2)
+        if (g->group_count == MAX_GROUPS || !may_join(block, i) || !find_group(g, i, busy, group))
             continue;
         g->group_count++;
         for (unsigned k = i; k <= group->last; k++) {
             if (block->ops[k].opcode == IR_PROBE)
-                g->offset_in_group[k] = (int16_t)(g->offset_in_group[k] - (int16_t)group->low);
+                g->offset_in_group[k] -= group->ranges[g->range_of[k]].low;
             g->group_of[k] = (uint8_t)g->group_count;
         }
         i = group->last;
     }
 }
 
-/* A PROBE that belongs to a group: nothing but to say where its operand is; the first one looks it up for all. */
-void emit_group_probe(struct generator *g, const struct ir_op *op)
+/* ---- code ---- */
+
+static void leave_if(struct generator *g, struct tail *tail, enum condition condition)
+{
+    tail->jumps[tail->jump_count++] = emit_jcc_forward(g->e, condition);
+}
+
+/* A range at a constant address: all but the entry is known. */
+static void emit_constant_range(struct generator *g, const struct probe_range *range, unsigned to, struct tail *tail)
+{
+    unsigned table = range->write ? R12 : R13;
+
+    emit_load(g->e, 8, to, rm_base(table, (int32_t)((uint32_t)range->low >> PAGE_SHIFT) * 8));
+    emit_op(g->e, 8, 0x85, to, rm_register(to));
+    leave_if(g, tail, CC_E);
+    emit_mov_immediate(g->e, 4, R8, (uint32_t)range->low);
+    emit_op(g->e, 8, 0x01, R8, rm_register(to)); /* add */
+}
+
+/* Host register TO = address on the host of the range's lowest byte. */
+static void emit_range(struct generator *g, const struct probe_range *range, unsigned to, struct tail *tail)
 {
     struct emitter *e = g->e;
+
+    emit_lea(e, 4, R8, rm_base(range->base == GPR_SP ? R14 : range->base, (int32_t)range->low)); /* modulo 2^32 */
+    if (range->aligned != NOT_ALIGNED) {
+        unsigned behind = (range->aligned - (unsigned)range->low) & 15;
+
+        if (behind)
+            emit_lea(e, 4, to, rm_base(R8, (int32_t)behind));
+        emit_op_extension(e, 1, 0xf6, 0, rm_register(behind ? to : R8)); /* test */
+        emit_byte(e, 15);
+        leave_if(g, tail, CC_NE);
+    }
+    emit_mov(e, 4, to, R8);
+    emit_alu_immediate(e, 4, 4, rm_register(to), PAGE_MASK, false);
+    emit_alu_immediate(e, 4, 7, rm_register(to), (int32_t)(PAGE_SIZE - (range->high - range->low)), false);
+    leave_if(g, tail, CC_A);
+    emit_mov(e, 4, to, R8);
+    emit_op_extension(e, 4, 0xc1, 5, rm_register(to)); /* shr */
+    emit_byte(e, PAGE_SHIFT);
+    emit_load(e, 8, to, rm_indexed(range->write ? R12 : R13, to, 3, 0));
+    emit_op(e, 8, 0x85, to, rm_register(to));
+    leave_if(g, tail, CC_E);
+    emit_op(e, 8, 0x01, R8, rm_register(to)); /* add */
+}
+
+/* A PROBE that belongs to a group: nothing but to say where its operand is; the first one looks up for all. */
+void emit_group_probe(struct generator *g, const struct ir_op *op)
+{
     const struct probe_group *group = &g->groups[g->group_of[g->index] - 1];
 
-    g->linear = R9;
+    g->linear = range_registers[g->range_of[g->index]]; /* not r8 */
     g->in_group = true;
-    g->group_offset = g->offset_in_group[g->index];
+    g->group_offset = (int32_t)g->offset_in_group[g->index];
     if (group->first != g->index)
         return;
     struct tail *tail = add_tail(g, TAIL_GROUP);
     if (!tail)
         return;
-    emit_lea(e, 4, R8, rm_base(register_of(g, op->address.base), group->low));
-    emit_mov(e, 4, R9, R8);
-    emit_alu_immediate(e, 4, 4, rm_register(R9), PAGE_MASK, false);
-    emit_alu_immediate(e, 4, 7, rm_register(R9), (int32_t)(PAGE_SIZE - group->range), false);
-    tail->jumps[tail->jump_count++] = emit_jcc_forward(e, CC_A);
-    emit_mov(e, 4, R9, R8);
-    emit_op_extension(e, 4, 0xc1, 5, rm_register(R9)); /* shr */
-    emit_byte(e, PAGE_SHIFT);
-    emit_load(e, 8, R9, rm_indexed(group->write ? R12 : R13, R9, 3, 0));
-    emit_op(e, 8, 0x85, R9, rm_register(R9));
-    tail->jumps[tail->jump_count++] = emit_jcc_forward(e, CC_E);
-    emit_op(e, 8, 0x01, R8, rm_register(R9)); /* add */
+    for (unsigned k = 0; k < group->range_count; k++) {
+        if (group->ranges[k].base == NO_BASE)
+            emit_constant_range(g, &group->ranges[k], range_registers[k], tail);
+        else
+            emit_range(g, &group->ranges[k], range_registers[k], tail);
+    }
 }
 
 /* Out of line: the whole group, each access for itself. */

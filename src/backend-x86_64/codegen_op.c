@@ -22,14 +22,21 @@ unsigned register_of(struct generator *g, struct ir_value value)
 struct operand_rm rm_of(struct generator *g, struct ir_value value)
 {
     if (value.kind == IR_VALUE_MEM)
-        return g->in_group ? rm_base(R9, g->group_offset) : rm_indexed(R9, g->linear, 0, 0);
+        return rm_of_probe(g);
     return rm_register(register_of(g, value));
+}
+
+struct operand_rm rm_of_probe(const struct generator *g)
+{
+    return g->in_group ? rm_base(g->linear, g->group_offset) : rm_indexed(R9, g->linear, 0, 0);
 }
 
 unsigned scratch_register(struct generator *g)
 {
     unsigned available = g->free_at[g->index];
 
+    if (g->apart && g->group_of[g->index] && g->groups[g->group_of[g->index] - 1].range_count > 1)
+        available |= FREE_R10 | FREE_R11; /* the ranges have no registers there, and there are no temps */
     if (available & FREE_R9)
         return R9;
     if (available & FREE_R11)

@@ -11,7 +11,8 @@
 
 /* Code out of line, emitted behind the block. */
 enum tail_kind { TAIL_PROBE, TAIL_SEGMENT, TAIL_CALL_LEAVE, TAIL_CHARGE, TAIL_DIVIDE,
-                 TAIL_FPU_PROBE, TAIL_FPU, TAIL_SECOND_PAGE, TAIL_GROUP, TAIL_REPEAT, TAIL_FORGET_CALLS, TAIL_MISS };
+                 TAIL_FPU_PROBE, TAIL_FPU, TAIL_SECOND_PAGE, TAIL_GROUP, TAIL_REPEAT, TAIL_LOOP, TAIL_FORGET_CALLS,
+                 TAIL_MISS };
 
 /* Guest FPU state that is in host registers, or not written down yet, at a point of the block. */
 struct fpu_point {
@@ -33,12 +34,20 @@ struct tail {
     uint32_t site;      /* TAIL_DIVIDE: offset of the instruction */
 };
 
-/* PROBEs that share one lookup: codegen_group.c */
-struct probe_group {
-    uint16_t first, last; /* ops: the first PROBE, the last use of a MEM operand */
-    int32_t low;          /* of the range, from the register's value at FIRST */
-    uint16_t range;       /* bytes */
+/* PROBEs that share lookups: codegen_group.c */
+#define NO_BASE 8u         /* a constant address */
+#define NOT_ALIGNED 0xffu
+struct probe_range {
+    uint8_t base;          /* general register, or NO_BASE */
+    uint8_t aligned;       /* offset modulo 16 of operands that must be aligned */
     bool write;
+    int64_t low, high;     /* from the register's value at the group's first PROBE; HIGH: behind the last byte */
+};
+#define MAX_GROUP_RANGES 3u /* one host register each: r9 r10 r11 */
+struct probe_group {
+    uint16_t first, last;  /* ops: the first PROBE, the last use of a MEM operand */
+    uint8_t range_count;
+    struct probe_range ranges[MAX_GROUP_RANGES];
 };
 #define MAX_GROUPS 64
 
@@ -62,9 +71,15 @@ struct generator {
     unsigned group_count;
     struct probe_group groups[MAX_GROUPS];
     uint8_t group_of[IR_MAX_OPS];          /* group + 1 */
-    int16_t offset_in_group[IR_MAX_OPS];   /* of a PROBE's operand from the range's beginning */
-    bool in_group;                         /* the last PROBE's operand is at [r9 + group_offset] */
+    uint8_t range_of[IR_MAX_OPS];          /* of a PROBE */
+    int64_t offset_in_group[IR_MAX_OPS];   /* of a PROBE's operand from the range's beginning */
+    bool in_group;                         /* the last PROBE's operand is at [linear + group_offset], all in host addresses */
     int32_t group_offset;
+    uint8_t loop_xmm;                      /* XMM registers that the block keeps while it jumps to itself; 0: not so */
+    uint8_t loop_dirty;                    /* of those, the ones it writes */
+    uint32_t loop_head;                    /* position behind their loading */
+    unsigned loop_jump_count;
+    uint32_t loop_jumps[2];                /* jumps back to the block's own beginning */
     bool apart;                            /* emitting a group's ops out of line, each probing for itself */
     uint32_t end_apart[IR_MAX_OPS];        /* position behind each op there */
     struct fpu_point fpu;
@@ -100,6 +115,7 @@ void assign_temps(struct generator *g);
 /* codegen_op.c: ops that are one host instruction */
 unsigned register_of(struct generator *g, struct ir_value value);
 struct operand_rm rm_of(struct generator *g, struct ir_value value);
+struct operand_rm rm_of_probe(const struct generator *g); /* what the last PROBE found */
 bool emit_plain_op(struct generator *g, const struct ir_op *op);
 /* A scratch register free at the present op; fails the block if there is none. */
 unsigned scratch_register(struct generator *g);
@@ -134,6 +150,16 @@ void emit_xmm_reload(struct generator *g, unsigned set);
 /* codegen_string.c */
 void emit_repeat(struct generator *g, const struct ir_op *op);
 void emit_tail_repeat(struct generator *g, const struct tail *tail);
+
+/* codegen_loop.c */
+void find_loop(struct generator *g);
+/* At the block's beginning: what the loop keeps is in the host's registers from here on. */
+void emit_loop_head(struct generator *g);
+bool is_loop_edge(const struct generator *g, unsigned link);
+void emit_loop_edge(struct generator *g, const struct ir_op *op);
+void emit_tail_loop(struct generator *g, const struct tail *tail);
+/* Where the loop's jumps lead to, with flags at home. */
+void emit_loop_entry(struct generator *g, uint32_t start, bool unpark);
 
 /* codegen_exit.c */
 void emit_exit(struct generator *g, const struct ir_op *op);

@@ -54,7 +54,12 @@ static bool probe_is_live(const struct ir_block *block, unsigned index)
     return false;
 }
 
-/* r9 is the group's from behind its first PROBE on. */
+static unsigned registers_of_ranges(const struct probe_group *group)
+{
+    return FREE_R9 | (group->range_count > 1 ? FREE_R10 : 0) | (group->range_count > 2 ? FREE_R11 : 0);
+}
+
+/* r9 and perhaps r10 and r11 are the group's from behind its first PROBE on. */
 static bool in_group(const struct generator *g, unsigned index)
 {
     return g->group_of[index] && g->groups[g->group_of[index] - 1].first != index;
@@ -73,6 +78,8 @@ void assign_temps(struct generator *g)
         const struct ir_op *op = &block->ops[i];
 
         g->free_at[i] = (uint8_t)(~in_use & (FREE_R10 | FREE_R11)) | (probe_is_live(block, i) || in_group(g, i) ? 0 : FREE_R9);
+        if (in_group(g, i))
+            g->free_at[i] &= (uint8_t)~registers_of_ranges(&g->groups[g->group_of[i] - 1]);
         for (unsigned t = 0; t < block->temp_count; t++) {
             if (g->temp_register[t] != NO_TEMP_REGISTER && last[t] == i)
                 in_use &= (uint8_t)~(g->temp_register[t] == R10 ? FREE_R10 : FREE_R11);

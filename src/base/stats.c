@@ -1,8 +1,9 @@
 /* Time by phase. See stats.h.
  *
- * Waits are timed by the waiting thread itself: a clock is nothing beside going to sleep. The rest of the time is shared
- * out in proportion to the samples. A sample weighs as much as the time since the one before, so that the sampler may look
- * less often while nothing happens; intervals vary at random, lest they keep step with the guest's timer. */
+ * Waits are timed by the waiting thread itself: a clock is nothing beside going to sleep. The rest of the time is
+ * shared out in proportion to the samples. A sample weighs as much as the time since the one before, so that the
+ * sampler may look less often while nothing happens; intervals vary at random, lest they keep step with the guest's
+ * timer. */
 #include "base/stats.h"
 
 #include <errno.h>
@@ -11,7 +12,7 @@
 #include <string.h>
 #include <time.h>
 
-#define NANOSECONDS     1000000000ull
+#define NANOSECONDS      1000000000ull
 #define LONGEST_INTERVAL (NANOSECONDS / 10)
 
 struct stats_sampler {

@@ -232,7 +232,7 @@ static void fill_inline_cache(struct code_cache *cache, struct translation_link 
 
 void cache_link(struct code_cache *cache, struct translation_link *link, struct translation *target)
 {
-    if (link->from->dead || target->dead)
+    if (!link->exit.used || link->from->dead || target->dead)
         return;
     if (link->target == target)
         return; /* the TLB had lost the page, that was all */

@@ -56,9 +56,7 @@ static uint32_t shapes(const struct vcpu *cpu)
 
 void cpu_update_data_segment(struct vcpu *cpu, unsigned seg)
 {
-    unsigned shift = MODE_SHAPE_SHIFT + 2 * seg;
-
-    cpu->mode = (cpu->mode & ~(3u << shift)) | (uint32_t)shape_of(&cpu->state.segment[seg], false) << shift;
+    cpu_set_data_shape(cpu, seg, shape_of(&cpu->state.segment[seg], false));
 }
 
 static unsigned privilege_level(const struct cpu_state *s)

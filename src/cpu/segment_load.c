@@ -30,6 +30,14 @@ void cpu_nullify_segment(struct segment *segment, uint16_t selector, unsigned dp
     segment->read_end = segment->write_end = 0;
 }
 
+static void update_mode(struct vcpu *cpu, unsigned seg)
+{
+    if (seg == SEG_SS)
+        cpu_update_mode(cpu);
+    else
+        cpu_update_data_segment(cpu, seg);
+}
+
 static bool load_protected(struct vcpu *cpu, unsigned seg, uint16_t selector)
 {
     struct descriptor descriptor;
@@ -39,14 +47,25 @@ static bool load_protected(struct vcpu *cpu, unsigned seg, uint16_t selector)
         if (seg == SEG_SS)
             return cpu_raise_error(cpu, EXC_GP, 0);
         cpu_nullify_segment(&cpu->state.segment[seg], selector, 0);
+        update_mode(cpu, seg);
         return true;
     }
     TRY(cpu_read_descriptor(cpu, selector, EXC_GP, &descriptor));
+    struct segment_memo *memo = &cpu->segment_memo[selector >> 3 & (SEGMENT_MEMOS - 1)];
+    uint64_t key = SEGMENT_MEMO_VALID | cpu_cpl(cpu) << 16 | selector;
+    if (seg != SEG_SS && memo->key == key && memo->low == descriptor.low && memo->high == descriptor.high) {
+        cpu->state.segment[seg] = memo->loaded;
+        cpu_set_data_shape(cpu, seg, memo->shape);
+        return true;
+    }
     TRY(seg == SEG_SS ? cpu_check_stack_descriptor(cpu, selector, &descriptor, cpu_cpl(cpu), EXC_GP)
                       : cpu_check_data_descriptor(cpu, selector, &descriptor, cpu_cpl(cpu), EXC_GP));
     TRY(cpu_set_descriptor_accessed(cpu, selector, &descriptor));
     cpu_segment_from_descriptor(cpu, &loaded, selector, &descriptor);
     cpu->state.segment[seg] = loaded;
+    update_mode(cpu, seg);
+    if (seg != SEG_SS)
+        *memo = (struct segment_memo){key, descriptor.low, descriptor.high, MODE_SHAPE(cpu->mode, seg), loaded};
     return true;
 }
 
@@ -76,13 +95,9 @@ bool cpu_check_data_descriptor(struct vcpu *cpu, uint16_t selector, const struct
 bool cpu_load_segment(struct vcpu *cpu, unsigned seg, uint16_t selector)
 {
     if (cpu_in_protected_mode(cpu))
-        TRY(load_protected(cpu, seg, selector));
-    else
-        cpu_load_segment_real(cpu, seg, selector);
-    if (seg == SEG_SS)
-        cpu_update_mode(cpu);
-    else
-        cpu_update_data_segment(cpu, seg);
+        return load_protected(cpu, seg, selector);
+    cpu_load_segment_real(cpu, seg, selector);
+    update_mode(cpu, seg);
     return true;
 }
 

@@ -276,6 +276,17 @@ struct native_context {
     _Alignas(16) uint8_t bounce[32]; /* operands that cannot be accessed directly */
 };
 
+/* What a descriptor came to when it was loaded into a data segment register: a function of its eight bytes, the selector and
+ * the CPL. Only of those that passed all checks and were marked as accessed. */
+struct segment_memo {
+    uint64_t key;       /* selector | CPL << 16 | SEGMENT_MEMO_VALID */
+    uint32_t low, high; /* the descriptor */
+    uint32_t shape;     /* enum segment_shape */
+    struct segment loaded;
+};
+#define SEGMENT_MEMOS      16u
+#define SEGMENT_MEMO_VALID (1ull << 32)
+
 struct vcpu {
     struct cpu_state state; /* first: gpr at offset 0 */
 
@@ -307,6 +318,7 @@ struct vcpu {
     struct log *log;
     struct stats *stats;
     struct cpu_environment environment;
+    struct segment_memo segment_memo[SEGMENT_MEMOS]; /* by bits of the selector */
     uint64_t tsc_hz;
     void *engine;                /* struct interp *, later struct translator * */
     struct native_context native;
@@ -352,6 +364,13 @@ always_inline bool cpu_in_protected_mode(const struct vcpu *cpu)
 void cpu_update_mode(struct vcpu *cpu);
 /* The same when nothing but segment register SEG, neither CS nor SS, has changed. */
 void cpu_update_data_segment(struct vcpu *cpu, unsigned seg);
+/* The same when its shape is known. */
+static inline void cpu_set_data_shape(struct vcpu *cpu, unsigned seg, uint32_t shape)
+{
+    unsigned shift = MODE_SHAPE_SHIFT + 2 * seg;
+
+    cpu->mode = (cpu->mode & ~(3u << shift)) | shape << shift;
+}
 /* Recomputes read_end/write_end of a segment from its limit and attributes. */
 void cpu_update_segment_ends(const struct vcpu *cpu, struct segment *segment);
 

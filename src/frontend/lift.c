@@ -65,7 +65,7 @@ void lift_raise(struct lift *l, enum exception_vector vector)
 /* The callout's memory operand, if it has one, is an offset: the C function checks and accesses. */
 void lift_callout(struct lift *l)
 {
-    bool ends = l->row->attributes & ATTR_ENDS_BLOCK;
+    bool ends = (l->row->attributes & ATTR_ENDS_BLOCK) && !lift_may_go_on_behind(l->insn);
     struct ir_value offset = IR_NONE_VALUE;
 
     if (!l->row->callout) {

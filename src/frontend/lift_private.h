@@ -48,6 +48,8 @@ struct decoded_instruction *lift_keep_instruction(struct lift *l);
 
 /* False: not an instruction with a segment register that can do without its callout. */
 bool lift_segment_register(struct lift *l);
+/* Its callout ends the block only if it changes the mode word, which whoever calls it sees. */
+bool lift_may_go_on_behind(const struct decoded_instruction *insn);
 /* For lists; NULL: not one of those instructions. */
 const char *lift_describe_segment_row(unsigned row);
 

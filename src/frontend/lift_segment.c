@@ -142,6 +142,19 @@ bool lift_segment_register(struct lift *l)
     }
 }
 
+/* Loads of data segments: as a rule the shape is what it was. */
+bool lift_may_go_on_behind(const struct decoded_instruction *insn)
+{
+    struct callout_args args;
+
+    if (segment_of_far_load(insn->row) != SEG_COUNT)
+        return true;
+    if (insn->row != ROW_MOV_TO_SEGMENT && insn->row != ROW_POP_SEGMENT)
+        return false;
+    decode_callout_args(insn, &args);
+    return args.reg != SEG_SS && args.reg != SEG_CS && args.reg < SEG_COUNT;
+}
+
 const char *lift_describe_segment_row(unsigned row)
 {
     if (row == ROW_PUSH_SEGMENT || row == ROW_MOV_FROM_SEGMENT)

@@ -113,11 +113,14 @@ static void print_blocks(struct text *out, const struct translator *translator)
     struct translate_block blocks[BLOCKS_SHOWN];
     unsigned count = translator_list_blocks(translator, blocks, BLOCKS_SHOWN);
 
-    text_printf(out, "\nMost linked to:\n");
+    text_printf(out, count && blocks[0].counted ? "\nMost instructions executed:\n" : "\nMost linked to:\n");
     for (unsigned i = 0; i < count; i++) {
         text_printf(out, "  %08" PRIx32 " (physical %08" PRIx64 ", mode %08" PRIx32 "): %u links in, ",
                     blocks[i].linear, blocks[i].physical, blocks[i].mode, blocks[i].incoming);
-        text_printf(out, "%u instructions, %u bytes of host code\n", blocks[i].instructions, blocks[i].host_bytes);
+        text_printf(out, "%u instructions, %u bytes of host code", blocks[i].instructions, blocks[i].host_bytes);
+        if (blocks[i].counted)
+            text_printf(out, ", executed %" PRIu64 " times", blocks[i].executions);
+        text_printf(out, "\n");
     }
 }
 

@@ -91,10 +91,12 @@ static json_t *blocks_to_json(const struct translator *translator)
     for (unsigned i = 0; i < count; i++) {
         const struct translate_block *b = &blocks[i];
 
-        json_array_append_new(list, json_pack("{s:I,s:I,s:I,s:i,s:i,s:i}", "linear", (json_int_t)b->linear, "physical",
-                                              (json_int_t)b->physical, "mode", (json_int_t)b->mode, "instructions",
-                                              (int)b->instructions, "host-bytes", (int)b->host_bytes, "links-in",
-                                              (int)b->incoming));
+        json_t *block = json_pack("{s:I,s:I,s:I,s:i,s:i,s:i}", "linear", (json_int_t)b->linear, "physical",
+                                  (json_int_t)b->physical, "mode", (json_int_t)b->mode, "instructions",
+                                  (int)b->instructions, "host-bytes", (int)b->host_bytes, "links-in", (int)b->incoming);
+        if (b->counted)
+            json_object_set_new(block, "executions", json_integer((json_int_t)b->executions));
+        json_array_append_new(list, block);
     }
     return list;
 }
@@ -126,13 +128,12 @@ static json_t *translator_to_json(struct vm *vm)
         return json_null();
     vm_freeze(vm);
     translator_summarize(translator, &s);
-    json_t *object = json_pack("{s:I,s:I,s:i,s:i,s:i,s:i,s:I,s:I,s:i,s:o,s:o,s:o}", "cache-size",
-                               (json_int_t)s.cache_size, "cache-used", (json_int_t)s.cache_used, "alive",
-                               (int)s.translations, "dead", (int)s.dead, "links", (int)s.links, "instructions",
-                               (int)s.instructions, "guest-bytes", (json_int_t)s.guest_bytes, "host-bytes",
-                               (json_int_t)s.host_bytes, "indirect-branches", (int)s.jump_entries, "blocks",
-                               blocks_to_json(translator), "interpreted", rows_to_json(translator, false), "callouts",
-                               rows_to_json(translator, true));
+    json_t *object = json_pack(
+        "{s:I,s:I,s:i,s:i,s:i,s:i,s:I,s:I,s:i,s:o,s:o,s:o}", "cache-size", (json_int_t)s.cache_size, "cache-used",
+        (json_int_t)s.cache_used, "alive", (int)s.translations, "dead", (int)s.dead, "links", (int)s.links,
+        "instructions", (int)s.instructions, "guest-bytes", (json_int_t)s.guest_bytes, "host-bytes",
+        (json_int_t)s.host_bytes, "indirect-branches", (int)s.jump_entries, "blocks", blocks_to_json(translator),
+        "interpreted", rows_to_json(translator, false), "callouts", rows_to_json(translator, true));
     vm_thaw(vm);
     return object;
 }

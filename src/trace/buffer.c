@@ -138,7 +138,11 @@ void json_key(struct trace_buffer *b, const char *key)
 static size_t utf8_length(const char *text, size_t left)
 {
     unsigned char c = (unsigned char)*text;
-    size_t length = c < 0x80 ? 1 : c >= 0xc2 && c < 0xe0 ? 2 : c >= 0xe0 && c < 0xf0 ? 3 : c >= 0xf0 && c < 0xf5 ? 4 : 0;
+    size_t length = c < 0x80                ? 1
+                    : c >= 0xc2 && c < 0xe0 ? 2
+                    : c >= 0xe0 && c < 0xf0 ? 3
+                    : c >= 0xf0 && c < 0xf5 ? 4
+                                            : 0;
 
     if (!length || length > left)
         return 0;

@@ -9,7 +9,7 @@
 struct trace_buffer {
     char *data;
     size_t length, capacity;
-    bool failed;              /* memory ran out: what is in it is not whole */
+    bool failed; /* memory ran out: what is in it is not whole */
 };
 
 void buffer_finish(struct trace_buffer *b);

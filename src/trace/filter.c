@@ -32,8 +32,9 @@ static bool parse_range(struct trace_filter *f, const char *element, size_t leng
     while (sign < end && *sign != '+' && *sign != '-' && strncmp(sign, "..", 2) != 0)
         sign++;
     if (sign == end)
-        return invalid(err, element, length,
-                       "there are START..END, START+LENGTH, START-LENGTH, cpl=N, cr3=ADDRESS, block=ADDRESS, first=N, hot=N");
+        return invalid(
+            err, element, length,
+            "there are START..END, START+LENGTH, START-LENGTH, cpl=N, cr3=ADDRESS, block=ADDRESS, first=N, hot=N");
     if (*sign == '.')
         separator = 2;
     if (!parse_number(element, sign, &a) || !parse_number(sign + separator, end, &b))

@@ -8,8 +8,8 @@
 #include <string.h>
 #include <time.h>
 
-/* ---- the interface: names, layout and meaning are the debugger's, one for each process; so these two are global, and the
- * only variables of the emulator that are ---- */
+/* ---- the interface: names, layout and meaning are the debugger's, one for each process; so descriptor and function are
+ * global, and the descriptor, with its mutex, is the only variable of the emulator that is ---- */
 
 struct jit_code_entry {
     struct jit_code_entry *next_entry;
@@ -206,8 +206,7 @@ struct gdb_jit *gdb_jit_create(uint64_t address, uint64_t size, const struct gdb
         return NULL;
     }
     pthread_mutex_lock(&jit->mutex);
-    struct file *file =
-        add_file(jit, NO_GROUP, address, size, symbols, symbol_count, eh_frame, eh_frame_size);
+    struct file *file = add_file(jit, NO_GROUP, address, size, symbols, symbol_count, eh_frame, eh_frame_size);
     pthread_mutex_unlock(&jit->mutex);
     if (!file) {
         error_set(err, "-gdbjit: out of memory");

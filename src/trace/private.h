@@ -8,23 +8,24 @@
 #include <pthread.h>
 
 /* X(enumerator suffix, name in JSON) */
-#define TRACE_TYPES(X)                                                                                              \
-    X(HEADER, "header") X(BLOCK, "block") X(TRANSLATION, "translation") X(CHAIN, "chain") X(UNCHAIN, "unchain")     \
-    X(INVALIDATE, "invalidate") X(TIER, "tier") X(EXEC, "exec") X(INT, "int") X(MMU, "mmu") X(PROFILE, "profile")   \
-    X(OCCUPANCY, "occupancy") X(MESSAGE, "message") X(END, "end")
+#define TRACE_TYPES(X)                                                                                                 \
+    X(HEADER, "header")                                                                                                \
+    X(BLOCK, "block") X(TRANSLATION, "translation") X(CHAIN, "chain") X(UNCHAIN, "unchain")                            \
+        X(INVALIDATE, "invalidate") X(TIER, "tier") X(EXEC, "exec") X(INT, "int") X(MMU, "mmu") X(PROFILE, "profile")  \
+            X(OCCUPANCY, "occupancy") X(MESSAGE, "message") X(END, "end")
 enum trace_type {
 #define X(id, name) TRACE_##id,
     TRACE_TYPES(X)
 #undef X
-    TRACE_TYPE_COUNT
+        TRACE_TYPE_COUNT
 };
 
 struct trace_header {
     const char *program, *engine, *filter;
-    uint32_t enabled;         /* LOG_() bits */
+    uint32_t enabled; /* LOG_() bits */
 };
 struct trace_message {
-    int category;             /* enum log_category_bit; -1: none */
+    int category; /* enum log_category_bit; -1: none */
     const char *text;
 };
 struct trace_end {
@@ -59,11 +60,11 @@ struct trace {
     trace_writer *const *writers;
     pthread_mutex_t mutex;
     uint64_t start_ns, flushed_ns;
-    bool begun;               /* the header is written */
+    bool begun; /* the header is written */
     uint64_t lines, suppressed;
     uint64_t written[TRACE_TYPE_COUNT];
     struct trace_buffer buffer;
-    struct trace_heat *heat;  /* by id, with a hot= filter */
+    struct trace_heat *heat; /* by id, with a hot= filter */
     size_t heat_count;
 };
 

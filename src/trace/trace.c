@@ -12,7 +12,7 @@ const char *const trace_type_names[TRACE_TYPE_COUNT] = {
 };
 
 #define JSON_FILE_BUFFER (1u << 18)
-#define FLUSH_INTERVAL 1000000000u /* nanoseconds */
+#define FLUSH_INTERVAL   1000000000u /* nanoseconds */
 
 static uint64_t now_ns(void)
 {
@@ -54,7 +54,7 @@ static void end(struct trace *t)
     uint64_t elapsed = now_ns() - t->start_ns;
     struct trace_end event = {t->lines + 1, t->suppressed, elapsed / 1000000};
 
-    if (!t->begun && t->log->enabled)
+    if (!t->begun && (t->log->enabled || t->log->owned))
         begin(t);
     if (t->begun && t->options.json) {
         t->buffer.length = 0;
@@ -192,24 +192,35 @@ void trace_forget(struct log *log, uint64_t id)
 
 void trace_block(struct log *log, const struct trace_block *e)
 {
-    struct trace_scope scope = {.linear = e->linear, .length = e->length ? e->length : 1, .begins = true, .has_cpl = true,
-                                .cpl = e->mode.cpl, .has_cr3 = true, .cr3 = e->mode.cr3};
+    struct trace_scope scope = {.linear = e->linear,
+                                .length = e->length ? e->length : 1,
+                                .begins = true,
+                                .has_cpl = true,
+                                .cpl = e->mode.cpl,
+                                .has_cr3 = true,
+                                .cr3 = e->mode.cr3};
 
     emit(log, TRACE_BLOCK, &scope, e);
 }
 
 void trace_translation(struct log *log, const struct trace_translation *e)
 {
-    struct trace_scope scope = {.linear = e->linear, .length = e->length ? e->length : 1, .begins = true, .has_cpl = true,
-                                .cpl = e->mode.cpl, .has_cr3 = true, .cr3 = e->mode.cr3, .id = e->id};
+    struct trace_scope scope = {.linear = e->linear,
+                                .length = e->length ? e->length : 1,
+                                .begins = true,
+                                .has_cpl = true,
+                                .cpl = e->mode.cpl,
+                                .has_cr3 = true,
+                                .cr3 = e->mode.cr3,
+                                .id = e->id};
 
     emit(log, TRACE_TRANSLATION, &scope, e);
 }
 
 static struct trace_scope scope_of_link(const struct trace_link *e)
 {
-    return (struct trace_scope){.linear = e->from_linear, .length = 1, .begins = true, .has_cpl = true, .cpl = e->cpl,
-                                .id = e->from};
+    return (struct trace_scope){
+        .linear = e->from_linear, .length = 1, .begins = true, .has_cpl = true, .cpl = e->cpl, .id = e->from};
 }
 
 void trace_chain(struct log *log, const struct trace_link *e)
@@ -229,32 +240,42 @@ void trace_unchain(struct log *log, const struct trace_link *link, const char *c
 
 void trace_invalidate(struct log *log, const struct trace_invalidate *e)
 {
-    struct trace_scope scope = {.linear = e->linear, .length = e->length ? e->length : 1, .begins = true, .has_cpl = true,
-                                .cpl = e->cpl, .id = e->id};
+    struct trace_scope scope = {.linear = e->linear,
+                                .length = e->length ? e->length : 1,
+                                .begins = true,
+                                .has_cpl = true,
+                                .cpl = e->cpl,
+                                .id = e->id};
 
     emit(log, TRACE_INVALIDATE, &scope, e);
 }
 
 void trace_tier(struct log *log, const struct trace_tier *e)
 {
-    struct trace_scope scope = {.linear = e->linear, .length = 1, .begins = true, .has_cpl = true, .cpl = e->cpl,
-                                .id = e->id};
+    struct trace_scope scope = {
+        .linear = e->linear, .length = 1, .begins = true, .has_cpl = true, .cpl = e->cpl, .id = e->id};
 
     emit(log, TRACE_TIER, &scope, e);
 }
 
 void trace_exec(struct log *log, const struct trace_exec *e)
 {
-    struct trace_scope scope = {.linear = e->linear, .length = e->length ? e->length : 1, .begins = true, .has_cpl = true,
-                                .cpl = e->cpl, .has_cr3 = true, .cr3 = e->cr3, .id = e->id};
+    struct trace_scope scope = {.linear = e->linear,
+                                .length = e->length ? e->length : 1,
+                                .begins = true,
+                                .has_cpl = true,
+                                .cpl = e->cpl,
+                                .has_cr3 = true,
+                                .cr3 = e->cr3,
+                                .id = e->id};
 
     emit(log, TRACE_EXEC, &scope, e);
 }
 
 void trace_int(struct log *log, const struct trace_int *e)
 {
-    struct trace_scope scope = {.linear = e->linear, .length = 1, .has_cpl = true, .cpl = e->cpl, .has_cr3 = true,
-                                .cr3 = e->cr3};
+    struct trace_scope scope = {
+        .linear = e->linear, .length = 1, .has_cpl = true, .cpl = e->cpl, .has_cr3 = true, .cr3 = e->cr3};
 
     emit(log, TRACE_INT, &scope, e);
 }
@@ -262,16 +283,24 @@ void trace_int(struct log *log, const struct trace_int *e)
 void trace_mmu(struct log *log, const struct trace_mmu *e)
 {
     /* Accesses of the processor itself (descriptor tables) are the supervisor's at any level. */
-    struct trace_scope scope = {.linear = e->linear, .length = e->has_linear, .has_cpl = e->access != NULL,
-                                .cpl = e->user ? 3 : 0, .has_cr3 = true, .cr3 = e->cr3};
+    struct trace_scope scope = {.linear = e->linear,
+                                .length = e->has_linear,
+                                .has_cpl = e->access != NULL,
+                                .cpl = e->user ? 3 : 0,
+                                .has_cr3 = true,
+                                .cr3 = e->cr3};
 
     emit(log, TRACE_MMU, &scope, e);
 }
 
 void trace_profile(struct log *log, const struct trace_profile *e)
 {
-    struct trace_scope scope = {.linear = e->linear, .length = e->length ? e->length : 1, .begins = true, .has_cpl = true,
-                                .cpl = e->cpl, .id = e->id};
+    struct trace_scope scope = {.linear = e->linear,
+                                .length = e->length ? e->length : 1,
+                                .begins = true,
+                                .has_cpl = true,
+                                .cpl = e->cpl,
+                                .id = e->id};
 
     emit(log, TRACE_PROFILE, &scope, e);
 }

@@ -88,14 +88,14 @@ struct frame {
 
 struct walk {
     struct bytes *out;
-    uint64_t told;           /* offset in the routine that DW_CFA_advance has come to */
+    uint64_t told; /* offset in the routine that DW_CFA_advance has come to */
     unsigned told_distance;
-    unsigned distance;       /* of the frame address from rsp */
+    unsigned distance; /* of the frame address from rsp */
     unsigned target_count;
     struct {
         uint64_t offset;
         unsigned distance;
-    } targets[MAX_TARGETS];  /* of forward jumps */
+    } targets[MAX_TARGETS]; /* of forward jumps */
 };
 
 static void advance(struct walk *w, uint64_t offset)
@@ -225,11 +225,11 @@ static bool walk_routine(const struct unwind_routine *r, struct frame *frame, st
 /* Where things are at a routine's first instruction if it was called; what is special is in the FDEs. */
 static void put_cie(struct bytes *b)
 {
-    put_32(b, 0); /* length */
-    put_32(b, 0); /* a CIE */
-    put_byte(b, 1); /* version */
-    put_byte(b, 0); /* no augmentation: addresses are absolute */
-    put_uleb(b, 1); /* code alignment */
+    put_32(b, 0);      /* length */
+    put_32(b, 0);      /* a CIE */
+    put_byte(b, 1);    /* version */
+    put_byte(b, 0);    /* no augmentation: addresses are absolute */
+    put_uleb(b, 1);    /* code alignment */
     put_byte(b, 0x78); /* data alignment: -8 */
     put_byte(b, DWARF_RETURN_ADDRESS);
     put_byte(b, CFA_DEF_CFA);

@@ -384,9 +384,9 @@ static void write_end(struct trace_buffer *b, uint64_t t, const void *event)
 }
 
 trace_writer *const trace_json_writers[TRACE_TYPE_COUNT] = {
-    [TRACE_HEADER] = write_header,       [TRACE_BLOCK] = write_block,     [TRACE_TRANSLATION] = write_translation,
-    [TRACE_CHAIN] = write_chain,         [TRACE_UNCHAIN] = write_unchain, [TRACE_INVALIDATE] = write_invalidate,
-    [TRACE_TIER] = write_tier,           [TRACE_EXEC] = write_exec,       [TRACE_INT] = write_int,
-    [TRACE_MMU] = write_mmu,             [TRACE_PROFILE] = write_profile, [TRACE_OCCUPANCY] = write_occupancy,
-    [TRACE_MESSAGE] = write_message,     [TRACE_END] = write_end,
+    [TRACE_HEADER] = write_header,   [TRACE_BLOCK] = write_block,     [TRACE_TRANSLATION] = write_translation,
+    [TRACE_CHAIN] = write_chain,     [TRACE_UNCHAIN] = write_unchain, [TRACE_INVALIDATE] = write_invalidate,
+    [TRACE_TIER] = write_tier,       [TRACE_EXEC] = write_exec,       [TRACE_INT] = write_int,
+    [TRACE_MMU] = write_mmu,         [TRACE_PROFILE] = write_profile, [TRACE_OCCUPANCY] = write_occupancy,
+    [TRACE_MESSAGE] = write_message, [TRACE_END] = write_end,
 };

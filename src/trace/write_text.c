@@ -20,7 +20,10 @@ static void put_address(struct trace_buffer *b, uint64_t address)
 static void put_mode(struct trace_buffer *b, const struct trace_mode *mode)
 {
     buffer_printf(b, "%u-bit, CPL %u%s, mode %08x", mode->bits, mode->cpl,
-                  mode->v86 ? ", virtual 8086" : mode->paging ? ", paged" : "", mode->word);
+                  mode->v86      ? ", virtual 8086"
+                  : mode->paging ? ", paged"
+                                 : "",
+                  mode->word);
     if (mode->paging)
         buffer_printf(b, ", CR3 %08llx", (unsigned long long)mode->cr3);
 }
@@ -104,7 +107,11 @@ static void put_pass(struct trace_buffer *b, const struct trace_translation *e, 
             buffer_text(b, e->insns[insn_shown].text);
             buffer_character(b, '\n');
         }
-        put_op(b, op->change == TRACE_ADDED ? '+' : op->change == TRACE_CHANGED ? '~' : ' ', op->n, ir->text + op->text);
+        put_op(b,
+               op->change == TRACE_ADDED     ? '+'
+               : op->change == TRACE_CHANGED ? '~'
+                                             : ' ',
+               op->n, ir->text + op->text);
     }
     for (; removed < pass->removed_count; removed++)
         put_op(b, '-', ir->removed[pass->first_removed + removed].n,
@@ -117,8 +124,8 @@ static void put_host(struct trace_buffer *b, const struct trace_translation *e, 
 
     buffer_text(b, "OUT: ");
     put_address(b, e->eip);
-    buffer_printf(b, ", %u guest instructions, %u bytes at %llx; entries: flags in EFLAGS +%x, at home +%x\n", e->insn_count,
-                  host->size, (unsigned long long)host->address, host->entry_eflags, host->entry_home);
+    buffer_printf(b, ", %u guest instructions, %u bytes at %llx; entries: flags in EFLAGS +%x, at home +%x\n",
+                  e->insn_count, host->size, (unsigned long long)host->address, host->entry_eflags, host->entry_home);
     for (unsigned i = 0; i < host->count; i++) {
         const struct trace_host_insn *insn = &host->code[i];
 
@@ -287,7 +294,8 @@ static void write_profile(struct trace_buffer *b, uint64_t t, const void *event)
                   e->exact ? "" : "about ", (unsigned long long)e->executions, (unsigned long long)e->taken[0],
                   (unsigned long long)e->taken[1]);
     for (unsigned i = 0; i < e->target_count; i++)
-        buffer_printf(b, "%s%08x %llu times", i ? ", " : "; to ", e->targets[i].eip, (unsigned long long)e->targets[i].count);
+        buffer_printf(b, "%s%08x %llu times", i ? ", " : "; to ", e->targets[i].eip,
+                      (unsigned long long)e->targets[i].count);
     for (unsigned i = 0; i < e->slow_count; i++)
         buffer_printf(b, "%sinstruction %u %llu reads, %llu writes", i ? ", " : "; in C: ", e->slow[i].insn,
                       (unsigned long long)e->slow[i].reads, (unsigned long long)e->slow[i].writes);
@@ -305,7 +313,8 @@ static void write_occupancy(struct trace_buffer *b, uint64_t t, const void *even
 
     buffer_printf(b, "occupancy at %llu.%03u s: %llu of %llu KiB, %llu translations, %llu dead; ",
                   (unsigned long long)(t / 1000000), (unsigned)(t / 1000 % 1000), (unsigned long long)(e->used >> 10),
-                  (unsigned long long)(e->size >> 10), (unsigned long long)e->translations, (unsigned long long)e->dead);
+                  (unsigned long long)(e->size >> 10), (unsigned long long)e->translations,
+                  (unsigned long long)e->dead);
     buffer_printf(b, "%llu instructions, %llu interpreted\n", (unsigned long long)e->instructions,
                   (unsigned long long)e->interpreted);
 }
@@ -319,10 +328,16 @@ static void write_message(struct trace_buffer *b, uint64_t t, const void *event)
 }
 
 trace_writer *const trace_text_writers[TRACE_TYPE_COUNT] = {
-    [TRACE_BLOCK] = write_block,       [TRACE_TRANSLATION] = write_translation,
-    [TRACE_CHAIN] = write_chain,       [TRACE_UNCHAIN] = write_unchain,
-    [TRACE_INVALIDATE] = write_invalidate, [TRACE_TIER] = write_tier,
-    [TRACE_EXEC] = write_exec,         [TRACE_INT] = write_int,
-    [TRACE_MMU] = write_mmu,           [TRACE_PROFILE] = write_profile,
-    [TRACE_OCCUPANCY] = write_occupancy, [TRACE_MESSAGE] = write_message,
+    [TRACE_BLOCK] = write_block,
+    [TRACE_TRANSLATION] = write_translation,
+    [TRACE_CHAIN] = write_chain,
+    [TRACE_UNCHAIN] = write_unchain,
+    [TRACE_INVALIDATE] = write_invalidate,
+    [TRACE_TIER] = write_tier,
+    [TRACE_EXEC] = write_exec,
+    [TRACE_INT] = write_int,
+    [TRACE_MMU] = write_mmu,
+    [TRACE_PROFILE] = write_profile,
+    [TRACE_OCCUPANCY] = write_occupancy,
+    [TRACE_MESSAGE] = write_message,
 };

@@ -264,7 +264,7 @@ struct translation *translator_build(struct translator *t, const struct translat
         .call_capacity = call_capacity,
         .second_entry = second.entry,
         .counted = key->mode & MODE_COUNTED,
-        .alone = t->lockstep != NULL,
+        .single_round = t->lockstep != NULL,
         .host_lahf = t->host_lahf,
     };
     uint32_t start = e->position;

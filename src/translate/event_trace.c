@@ -123,7 +123,8 @@ static void died(void *opaque, struct translation *made)
         trace_invalidate(log, &event);
     }
     /* Written to so often that it must earn its next translation: heat() in translate.c. */
-    if (LOG_ENABLED(log, TIER) && death->written && made->page < t->cache.page_count && t->cache.churn[made->page] >= 8) {
+    if (LOG_ENABLED(log, TIER) && death->written && made->page < t->cache.page_count &&
+        t->cache.churn[made->page] >= 8) {
         struct trace_tier event = {
             .id = made->id,
             .from = "tier1",

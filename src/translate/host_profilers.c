@@ -110,8 +110,8 @@ static void list_instruction(const struct translation *t, unsigned n, const uint
 {
     ZydisDisassembledInstruction insn;
     uint32_t eip = t->insn_eip[n];
-    bool known = ZYAN_SUCCESS(ZydisDisassembleIntel(
-        wide ? ZYDIS_MACHINE_MODE_LEGACY_32 : ZYDIS_MACHINE_MODE_LEGACY_16, eip, code, length, &insn));
+    bool known = ZYAN_SUCCESS(ZydisDisassembleIntel(wide ? ZYDIS_MACHINE_MODE_LEGACY_32 : ZYDIS_MACHINE_MODE_LEGACY_16,
+                                                    eip, code, length, &insn));
 
     snprintf(text, size, "%08x  %s", (uint32_t)(t->key.cs_base + eip), known ? insn.text : "?");
 }
@@ -166,8 +166,8 @@ static void dump(struct host_profilers *p, const struct translation *t, const ch
 
 /* ---- perf's map ---- */
 
-/* perf looks into its map only for memory that is of no file, or of /dev/zero, as which shared memory without a name counts;
- * what is of a memfd it takes for a library. So the code range is replaced, at the same two addresses. */
+/* perf looks into its map only for memory that is of no file, or of /dev/zero, as which shared memory without a name
+ * counts; what is of a memfd it takes for a library. So the code range is replaced, at the same two addresses. */
 static bool make_anonymous(const struct code_cache *cache, struct error *err)
 {
     size_t size = cache->size;
@@ -175,7 +175,8 @@ static bool make_anonymous(const struct code_cache *cache, struct error *err)
     if (writable == MAP_FAILED)
         return error_set(err, "-perfmap: cannot map another code cache: %s", strerror(errno));
     memcpy(writable, cache->writable, cache->segments_start); /* the thunks are all there is */
-    /* A size of 0 makes a second mapping of the same pages. perf hears of memory as it becomes executable, not of moves. */
+    /* A size of 0 makes a second mapping of the same pages. perf hears of memory as it becomes executable, not of
+     * moves. */
     if (mremap(writable, 0, size, MREMAP_MAYMOVE | MREMAP_FIXED, cache->executable) == MAP_FAILED ||
         mremap(writable, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, cache->writable) == MAP_FAILED ||
         mprotect(cache->executable, size, PROT_READ | PROT_EXEC) != 0)

@@ -40,13 +40,20 @@ void translator_summarize(const struct translator *t, struct translate_summary *
         s->jump_entries += cache->jumps[i].code != 0 && cache->jumps[i].code != UINT64_MAX;
 }
 
+static bool is_hotter(const struct translate_block *a, const struct translate_block *b)
+{
+    uint64_t ran_a = a->executions * a->instructions, ran_b = b->executions * b->instructions;
+
+    return ran_a != ran_b ? ran_a > ran_b : a->incoming > b->incoming;
+}
+
 /* Keeps BLOCKS, of which there are USED, in order; drops the last one if there is no room. */
 static unsigned enter_sorted(struct translate_block *blocks, unsigned used, unsigned count,
                              const struct translate_block *new)
 {
     unsigned at = used;
 
-    while (at > 0 && blocks[at - 1].incoming < new->incoming)
+    while (at > 0 && is_hotter(new, &blocks[at - 1]))
         at--;
     if (at == count)
         return used;
@@ -75,6 +82,8 @@ unsigned translator_list_blocks(const struct translator *t, struct translate_blo
                 .instructions = block->insn_count,
                 .host_bytes = block->end - block->start,
                 .incoming = count_incoming(block),
+                .counted = block->counters != NULL,
+                .executions = block->counters ? block->counters->executions : 0,
             };
             used = enter_sorted(blocks, used, count, &found);
         }

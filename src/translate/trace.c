@@ -7,8 +7,8 @@
 #include <string.h>
 #include <time.h>
 
-#define MAX_PASSES 16
-#define MAX_MARKS 8192
+#define MAX_PASSES  16
+#define MAX_MARKS   8192
 #define STILL_THERE UINT32_MAX
 
 /* Arrays that grow and keep their room for the next translation. */
@@ -23,11 +23,11 @@ struct code_trace {
     size_t removed_count, removed_capacity;
     char *text;
     size_t text_length, text_capacity;
-    uint32_t *where;          /* by n: place + 1 in the pass before; 0: none; STILL_THERE */
+    uint32_t *where; /* by n: place + 1 in the pass before; 0: none; STILL_THERE */
     struct codegen_mark *marks;
     struct trace_host_insn *host;
     size_t host_count, host_capacity;
-    uint64_t spent_ns;        /* by tracing itself */
+    uint64_t spent_ns; /* by tracing itself */
 };
 
 static uint64_t now_ns(void)
@@ -174,7 +174,8 @@ static void collect_removed(struct code_trace *c, struct trace_pass *pass, const
         }
         if (!GROW(c, removed, removed_count, removed_capacity))
             return;
-        c->removed[c->removed_count++] = (struct trace_removed){.n = op->n, .before = (uint16_t)place, .text = op->text};
+        c->removed[c->removed_count++] =
+            (struct trace_removed){.n = op->n, .before = (uint16_t)place, .text = op->text};
         pass->removed_count++;
     }
 }
@@ -224,7 +225,9 @@ static void collect_pass(struct code_trace *c, const struct ir_block *ir, const 
     memset(c->where, 0, ((size_t)ir->next_n + 1) * sizeof *c->where);
     for (unsigned i = 0; before && i < before->op_count; i++)
         c->where[c->ops[before->first_op + i].n] = i + 1;
-    *pass = (struct trace_pass){.name = name, .first_op = (uint32_t)c->op_count, .op_count = ir->op_count,
+    *pass = (struct trace_pass){.name = name,
+                                .first_op = (uint32_t)c->op_count,
+                                .op_count = ir->op_count,
                                 .first_removed = (uint32_t)c->removed_count};
     char *texts = print_ops(ir), *text = texts;
     c->failed |= !texts;

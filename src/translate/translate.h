@@ -50,11 +50,13 @@ struct translate_block {
     uint32_t linear, mode;
     unsigned instructions, host_bytes;
     unsigned incoming;               /* links that lead to it */
+    bool counted;                    /* EXECUTIONS is known (-d profile) */
+    uint64_t executions;
 };
 
 /* The vCPU is parked, for these three. */
 void translator_summarize(const struct translator *translator, struct translate_summary *summary);
-/* The most linked-to translations, best first; returns how many of at most COUNT. */
+/* The translations that execute most instructions, as far as that is counted, then the most linked-to; returns how many of at most COUNT. */
 unsigned translator_list_blocks(const struct translator *translator, struct translate_block *blocks, unsigned count);
 /* Guest instructions that translations executed while they were profiled (-d profile). */
 uint64_t translator_profiled_instructions(const struct translator *translator);

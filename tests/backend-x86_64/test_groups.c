@@ -104,7 +104,38 @@ static const struct group_case cases[] = {
      3,
      {LOAD("eax", "ebx"), STORE("ebx+4", "eax"), "callout", LOAD("ecx", "ebx"), LOAD("edx", "ebp"),
       STORE("ebp+4", "ecx")}},
-    {"another register in between", 3, {LOAD("eax", "ebx"), LOAD("ecx", "ebp"), LOAD("edx", "ebx+4")}},
+    {"another register in between", 2, {LOAD("eax", "ebx"), LOAD("ecx", "ebp"), LOAD("edx", "ebx+4")}},
+    {"three registers in turns",
+     3,
+     {LOAD("eax", "ebx"), LOAD("ecx", "ebp+8"), LOAD("edx", "esp"), STORE("ebx+4", "ecx"), STORE("ebp+16", "edx"),
+      RMW("add", "esp+8", "eax"), LOAD("esi", "ebx+8")}},
+    {"a fourth register ends it",
+     4,
+     {LOAD("ecx", "ebx"), LOAD("edx", "ebp+8"), LOAD("esi", "esp"), STORE("ebx+4", "ecx"), LOAD("edi", "eax"),
+      STORE("eax+4", "edi")}},
+    {"only what saves a lookup joins",
+     4,
+     {LOAD("ecx", "ebx"), LOAD("edx", "ebx+8"), LOAD("esi", "ebp"), LOAD("edi", "esp"), LOAD("eax", "eax")}},
+    {"two neighbourhoods of a register",
+     2,
+     {LOAD("eax", "ebx"), LOAD("ecx", "ebx+0x400"), STORE("ebx+8", "ecx"), STORE("ebx+0x408", "eax")}},
+    {"constant addresses",
+     1,
+     {LOAD("eax", "0x2004"), STORE("0x2008", "eax"), LOAD("ecx", "0x200c")}},
+    {"a constant address beside a register",
+     2,
+     {LOAD("eax", "0x2004"), LOAD("ecx", "ebx"), STORE("0x2008", "eax"), STORE("ebx+4", "ecx")}},
+    {"a constant address at its page's end", 2, {LOAD("eax", "0x2ffc"), LOAD("ecx", "0x3000")}},
+    {"a register that changes when its range is known",
+     2,
+     {LOAD("eax", "ebx"), LOAD("ecx", "ebp"), LOAD("ebx", "ebx+4"), STORE("ebp+4", "eax"), "add.4 ebp, ebx"}},
+    {"flags across three registers",
+     2,
+     {LOAD("eax", "ebx"), "shr.4 eax, 1", LOAD("ecx", "ebp"), "rcr.4 edx, 1", STORE("ebx+4", "edx"), "adc.4 esi, 0",
+      STORE("ebp+4", "esi")}},
+    {"temps keep a group to one range",
+     3,
+     {LOAD("eax", "ebx"), LOAD("ecx", "ebp"), "probe.4 r [ebx+4]\nmov.4 t0, m\nmov.4 edx, t0", LOAD("esi", "ebp+4")}},
     {"a branch in between", 2, {LOAD("eax", "ebx"), "cmp.4 eax, ecx", "exit_if.b 1", LOAD("edx", "ebx+4")}},
     {"a branch behind", 1, {LOAD("eax", "ebx"), "probe.4 r [ebx+4]\ncmp.4 eax, m", "exit_if.b 1", "add.4 edx, 3"}},
     {"one group behind the other",
@@ -135,13 +166,24 @@ static uint64_t run_case(struct harness *h, const struct group_case *c, uint32_t
     return harness_run(h);
 }
 
-/* mov r9, [r13 or r12 + r9*8] */
+/* mov r, [r13 or r12 + r*8] and mov r, [r13 or r12 + constant] with one of r9 r10 r11 */
+static bool is_lookup(const uint8_t *code)
+{
+    unsigned reg = code[2] >> 3 & 7, rest = code[2] & 0xc7u;
+
+    if (code[1] != 0x8b || reg < 1 || reg > 3)
+        return false;
+    if (code[0] == 0x4f)
+        return (rest == 0x44 && code[3] == (0xc5 | reg << 3)) || (rest == 0x04 && code[3] == (0xc4 | reg << 3));
+    return code[0] == 0x4d && (rest == 0x45 || rest == 0x85 || ((rest & 0x3f) == 0x04 && code[3] == 0x24));
+}
+
 static unsigned count_lookups(const struct harness *h)
 {
     unsigned count = 0;
 
     for (uint32_t at = h->result->entry_eflags; at + 4 <= h->result->hot_end; at++)
-        count += !memcmp(h->code + at, "\x4f\x8b\x4c\xcd", 4) || !memcmp(h->code + at, "\x4f\x8b\x0c\xcc", 4);
+        count += is_lookup(h->code + at);
     return count;
 }
 

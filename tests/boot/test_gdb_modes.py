@@ -463,6 +463,27 @@ def speed(engine):
         finish(machine, gdb)
 
 
+def unseen(engine):
+    """In counted time the guest cannot tell that it was debugged: the hash of all that happened is the same."""
+    hashes = [os.path.join(folder, name) for name in ("alone", "debugged")]
+    with start(engine, "-icount", f"shift=3,hash={hashes[0]}") as machine, attach(machine) as gdb:
+        gdb.do("continue")
+        machine.expect_exit(1 << 1 | 1)
+    with start(engine, "-icount", f"shift=3,hash={hashes[1]}") as machine, attach(machine) as gdb:
+        for name in ("real_in_loop", "real_rep", "pm16_loop", "pm32_loop", "tick", "pm32_after_hlt", "again_loop"):
+            number = gdb.expect(f"break *{linear(name):#x}", r"reakpoint (\d+)")[1]
+            for _ in range(3 if name.endswith("loop") else 1):
+                gdb.do("continue")
+                gdb.check("$lip", linear(name))
+            gdb.do(f"delete {number}")
+        gdb.do("continue")
+        machine.expect_exit(1 << 1 | 1)
+    with open(hashes[0], encoding="ascii") as alone, open(hashes[1], encoding="ascii") as debugged:
+        one, other = alone.read(), debugged.read()
+    if one != other:
+        raise Failure(f"alone: {one}, debugged: {other}")
+
+
 def connections(_):
     """-s is tcp::1234, which may be taken; other ways to connect."""
     assemble()
@@ -493,7 +514,7 @@ def connections(_):
 
 CASES = (
     real_mode, repetitions, shadows_and_interrupts, mode_switches, calls, registers, paging, changing_code,
-    protected_interrupts, steps_and_interrupts, virtual_8086, watchpoints, control, reset, speed,
+    protected_interrupts, steps_and_interrupts, virtual_8086, watchpoints, control, reset, speed, unseen,
 )
 wanted = sys.argv[2:]
 cases = [

@@ -64,11 +64,11 @@ static void test_loads(void **state)
         {REAL16, "8e d0", "exit_callout"},                         /* MOV SS, AX */
         {REAL16, "17", "exit_callout"},                            /* POP SS */
         {REAL16, "0f b2 1f", "lea.2 t0, [ebx]; exit_callout t0"},  /* LSS BX, [BX] */
-        {FLAT32, "8e d8", "exit_callout"},                         /* descriptors are read */
-        {FLAT32, "1f", "exit_callout"},
-        {SEGMENTED32, "c4 13", "lea.4 t0, [ebx]; exit_callout t0"},
+        {FLAT32, "8e d8", "callout"},                         /* descriptors are read */
+        {FLAT32, "1f", "callout"},
+        {SEGMENTED32, "c4 13", "lea.4 t0, [ebx]; callout t0"},
         /* A flat segment of real mode may be one of 64 KiB afterwards. */
-        {(REAL16 & ~(3u << DS_SHAPE)) | SHAPE_FLAT << DS_SHAPE, "8e d8", "exit_callout"},
+        {(REAL16 & ~(3u << DS_SHAPE)) | SHAPE_FLAT << DS_SHAPE, "8e d8", "callout"},
     };
 
     check_expectations(*state, rows, ARRAY_SIZE(rows));

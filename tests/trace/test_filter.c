@@ -115,8 +115,8 @@ static void ranges_overlap(void **state)
 
 static void every_kind_must_hold(void **state)
 {
-    struct trace_scope scope = {.linear = 0x1000, .length = 4, .begins = true, .has_cpl = true, .cpl = 3,
-                                .has_cr3 = true, .cr3 = 0x5000};
+    struct trace_scope scope = {
+        .linear = 0x1000, .length = 4, .begins = true, .has_cpl = true, .cpl = 3, .has_cr3 = true, .cr3 = 0x5000};
 
     assert_true(passes("cpl=3", scope));
     assert_true(passes("cpl=0,cpl=3", scope));
@@ -137,10 +137,8 @@ static void every_kind_must_hold(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(ranges_are_parsed),
-        cmocka_unit_test(names_are_parsed),
-        cmocka_unit_test(nonsense_is_refused),
-        cmocka_unit_test(ranges_overlap),
+        cmocka_unit_test(ranges_are_parsed),    cmocka_unit_test(names_are_parsed),
+        cmocka_unit_test(nonsense_is_refused),  cmocka_unit_test(ranges_overlap),
         cmocka_unit_test(every_kind_must_hold),
     };
 

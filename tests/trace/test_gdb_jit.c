@@ -147,12 +147,13 @@ static void test_batches(void **state)
     assert_int_equal(count_files(), 0);
 }
 
-static struct jit_code_entry *wait_for(const char *name)
+static struct jit_code_entry *wait_for(struct gdb_jit *jit, const char *name)
 {
     for (unsigned i = 0; i < 100; i++) {
         struct timespec t = {0, 20 * GDB_JIT_DELAY_NS}; /* by then it is over: see find_file() */
 
         nanosleep(&t, NULL);
+        gdb_jit_drop(jit, 999); /* none: but what was done before is seen */
         struct jit_code_entry *found = find_file(name);
         if (found)
             return found;
@@ -167,17 +168,17 @@ static void test_late(void **state)
     struct gdb_jit *jit = create();
 
     add(jit, 0, 0, 3);
-    wait_for("block0002");
+    wait_for(jit, "block0002");
     assert_int_equal(count_files(), 2);
     add(jit, 0, 3, 1);
-    struct jit_code_entry *later = wait_for("block0003");
+    struct jit_code_entry *later = wait_for(jit, "block0003");
     assert_ptr_equal(find_file("block0000"), later);
     assert_int_equal(count_files(), 2);
     gdb_jit_drop(jit, 0);
     assert_int_equal(count_files(), 1);
     /* The group's place is used again. */
     add(jit, 0, 0, 1);
-    wait_for("block0000");
+    wait_for(jit, "block0000");
     assert_null(find_file("block0003"));
     gdb_jit_destroy(jit);
 }

@@ -91,8 +91,8 @@ static const struct trace_insn insns[] = {
 };
 static const char ir_text[] = "callout\0mov.4 eax, ebx\0exit 0\0exit 0 {place home}\0park";
 static const struct trace_op ir_ops[] = {
-    {0, 0, TRACE_SAME, 0}, {1, 1, TRACE_SAME, 8}, {2, 1, TRACE_SAME, 23},                    /* lifted */
-    {0, 0, TRACE_SAME, 0}, {3, 1, TRACE_ADDED, 50}, {2, 1, TRACE_CHANGED, 30},               /* flags */
+    {0, 0, TRACE_SAME, 0}, {1, 1, TRACE_SAME, 8},   {2, 1, TRACE_SAME, 23},    /* lifted */
+    {0, 0, TRACE_SAME, 0}, {3, 1, TRACE_ADDED, 50}, {2, 1, TRACE_CHANGED, 30}, /* flags */
 };
 static const struct trace_removed ir_removed[] = {{1, 1, 8}};
 static const struct trace_pass passes[] = {{"lifted", 0, 3, 0, 0}, {"flags", 3, 3, 0, 1}};
@@ -105,9 +105,20 @@ static const struct trace_host host = {0x7f0000001000, 2, 1, 0, 0, 2, host_code}
 
 static struct trace_translation translation(uint64_t id)
 {
-    return (struct trace_translation){
-        .id = id, .tier = 1, .eip = 0x100260, .linear = 0x100260, .length = 3, .physical = 0x260, .mode = mode,
-        .reason = "hot", .executions = 24, .insn_count = 2, .insns = insns, .ir = &ir, .host = &host, .time_ns = 5000};
+    return (struct trace_translation){.id = id,
+                                      .tier = 1,
+                                      .eip = 0x100260,
+                                      .linear = 0x100260,
+                                      .length = 3,
+                                      .physical = 0x260,
+                                      .mode = mode,
+                                      .reason = "hot",
+                                      .executions = 24,
+                                      .insn_count = 2,
+                                      .insns = insns,
+                                      .ir = &ir,
+                                      .host = &host,
+                                      .time_ns = 5000};
 }
 
 static void write_all(struct log *log)
@@ -118,16 +129,41 @@ static void write_all(struct log *log)
     struct trace_invalidate invalidate = {7, 0x100260, 3, 3, "guest store", true, 0x262, 4};
     struct trace_tier tier = {7, "interpreter", "tier1", 0x100260, 3, 24, "hot"};
     struct trace_exec native = {7, 0x100260, 3, 0x5550007, 3, 0x1000}, interpreted = native;
-    struct trace_int fault = {.kind = "exception", .vector = 14, .has_error = true, .has_address = true, .error = 7,
-                              .address = 0xc0000000, .cs = 0x1b, .eip = 0x100260, .linear = 0x100260, .cpl = 3};
-    struct trace_mmu fill = {.event = "fill", .access = "write", .user = true, .has_linear = true, .linear = 0x4000,
-                             .has_physical = true, .physical = 0x800005000, .has_global = true};
+    struct trace_int fault = {.kind = "exception",
+                              .vector = 14,
+                              .has_error = true,
+                              .has_address = true,
+                              .error = 7,
+                              .address = 0xc0000000,
+                              .cs = 0x1b,
+                              .eip = 0x100260,
+                              .linear = 0x100260,
+                              .cpl = 3};
+    struct trace_mmu fill = {.event = "fill",
+                             .access = "write",
+                             .user = true,
+                             .has_linear = true,
+                             .linear = 0x4000,
+                             .has_physical = true,
+                             .physical = 0x800005000,
+                             .has_global = true};
     struct trace_target targets[] = {{0x100300, 9}, {0x100400, 1}};
     struct trace_slow slow[] = {{1, 3, 4}};
     struct trace_calls calls[] = {{0, 10}};
-    struct trace_profile profile = {.id = 7, .linear = 0x100260, .length = 3, .cpl = 3, .executions = 10, .taken = {1, 2},
-                                    .target_count = 2, .targets = targets, .slow_count = 1, .slow = slow, .call_count = 1,
-                                    .calls = calls, .live = true, .exact = true};
+    struct trace_profile profile = {.id = 7,
+                                    .linear = 0x100260,
+                                    .length = 3,
+                                    .cpl = 3,
+                                    .executions = 10,
+                                    .taken = {1, 2},
+                                    .target_count = 2,
+                                    .targets = targets,
+                                    .slow_count = 1,
+                                    .slow = slow,
+                                    .call_count = 1,
+                                    .calls = calls,
+                                    .live = true,
+                                    .exact = true};
     struct trace_occupancy occupancy = {1024, 4096, 3, 1, 1000, 10};
 
     interpreted.id = 0;
@@ -154,8 +190,8 @@ static void json_has_the_documented_fields(void **state)
     write_all(&s.log);
     char *text = finish(&s);
     json_t *lines = parse_lines(text);
-    const char *types[] = {"header", "block", "translation", "chain", "unchain", "invalidate", "tier", "exec", "exec",
-                           "int", "mmu", "profile", "occupancy", "message", "end"};
+    const char *types[] = {"header", "block", "translation", "chain",   "unchain",   "invalidate", "tier", "exec",
+                           "exec",   "int",   "mmu",         "profile", "occupancy", "message",    "end"};
     json_t *at[15];
 
     assert_int_equal(json_array_size(lines), 15);
@@ -247,9 +283,11 @@ static void text_shows_the_same(void **state)
     expect(text, "0x00100260:  fa                     cli                           ; critical -> call cli\n");
     expect(text, "TRANSLATION #7 tier 1: linear 0x00100260");
     expect(text, "hot after 24 executions, made in 5 us\n");
-    expect(text, "IR as lifted:\n 0 00100260  cli\n       0  callout\n 1 00100261  mov eax, ebx\n       1  mov.4 eax, ebx\n");
-    expect(text, "IR after flags: 1 removed, 1 added, 1 changed\n 0 00100260  cli\n       0  callout\n"
-                 "  -    1  mov.4 eax, ebx\n 1 00100261  mov eax, ebx\n  +    3  park\n  ~    2  exit 0 {place home}\n");
+    expect(text,
+           "IR as lifted:\n 0 00100260  cli\n       0  callout\n 1 00100261  mov eax, ebx\n       1  mov.4 eax, ebx\n");
+    expect(text,
+           "IR after flags: 1 removed, 1 added, 1 changed\n 0 00100260  cli\n       0  callout\n"
+           "  -    1  mov.4 eax, ebx\n 1 00100261  mov eax, ebx\n  +    3  park\n  ~    2  exit 0 {place home}\n");
     expect(text, "  -- out of line\n");
     expect(text, "chain #7 (0x00100260) taken -> #8 (0x00100300)\n");
     expect(text, "unchain #7 (0x00100260) taken -> #8 (0x00100300): target died\n");
@@ -258,8 +296,9 @@ static void text_shows_the_same(void **state)
     expect(text, "Native: 00100260 mode 05550007 #7\nTrace: 00100260 mode 05550007\n");
     expect(text, "exception 0e error 0007 cr2 c0000000 at 001b:00100260 CPL 3\n");
     expect(text, "tlb fill user write 0x00004000 -> 0x800005000\n");
-    expect(text, "profile #7 0x00100260: 10 executions, 1 fell through or jumped, 2 taken; to 00100300 9 times, 00100400 1 "
-                 "times; in C: instruction 1 3 reads, 4 writes; called: instruction 0 10 times\n");
+    expect(text,
+           "profile #7 0x00100260: 10 executions, 1 fell through or jumped, 2 taken; to 00100300 9 times, 00100400 1 "
+           "times; in C: instruction 1 3 reads, 4 writes; called: instruction 0 10 times\n");
     expect(text, "1 of 4 KiB, 3 translations, 1 dead; 1000 instructions, 10 interpreted\n");
     expect(text, "port \"x\"\t\\");
     free(text);
@@ -382,6 +421,21 @@ static void another_file_is_a_trace_of_its_own(void **state)
     json_decref(lines);
 }
 
+/* A machine in which nothing happened. */
+static void nothing_is_a_trace_too(void **state)
+{
+    struct sink s;
+
+    start(&s, "op", true, NULL);
+    s.log.enabled = 0;
+    char *text = finish(&s);
+    json_t *lines = parse_lines(text);
+    assert_int_equal(json_array_size(lines), 2);
+    assert_int_equal(number_of(json_array_get(lines, 1), "lines"), 2);
+    json_decref(lines);
+    free(text);
+}
+
 static void numbers_of_all_sizes(void **state)
 {
     struct trace_buffer b = {0};
@@ -410,6 +464,7 @@ int main(void)
         cmocka_unit_test(hot_holds_back),
         cmocka_unit_test(hot_holds_many),
         cmocka_unit_test(another_file_is_a_trace_of_its_own),
+        cmocka_unit_test(nothing_is_a_trace_too),
         cmocka_unit_test(numbers_of_all_sizes),
     };
 

@@ -15,7 +15,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import schema  # noqa: E402
-from machine import Failure, Machine, run_cases  # noqa: E402
+from machine import Failure, Machine, Skip, run_cases  # noqa: E402
 
 program, kernel = sys.argv[1:3]
 folder = tempfile.mkdtemp(prefix="dragoman-trace-")
@@ -241,6 +241,48 @@ def filters():
     require(types["block"] and all(record["mode"]["cr3"] == directory for record in types["block"]), "cr3=")
 
 
+def deaths():
+    """A guest program that writes to its own code."""
+    guest = os.path.join(os.path.dirname(kernel), "..", "tests", "guest", "smc.bin")
+    if not os.path.exists(guest):
+        raise Skip(f"no {guest}: it is built with nasm")
+    path = os.path.join(folder, "trace")
+    done = subprocess.run([program, "-m", "32", "-kernel", guest, "-nographic", "-no-reboot", "-monitor", "none", "-device",
+                           "isa-debug-exit,iobase=0x501,iosize=4", "--engine", "tier1", "-dformat", "json", "-D", path, "-d",
+                           "op,smc,tier,chain,profile"], stdin=subprocess.DEVNULL, capture_output=True, timeout=120, check=False)
+    require(done.returncode == 33, f"the program ended with {done.returncode}")
+    try:
+        types = by_type(schema.read(path))
+    except schema.Wrong as error:
+        raise Failure(str(error)) from error
+    dead = {record["id"]: record for record in types["invalidate"]}
+    require(len(dead) == len(types["invalidate"]) > 100, "nobody dies, or somebody twice")
+    require(any(record["cause"] == "guest store" for record in dead.values()), "no store kills")
+    translations = {record["id"]: record for record in types["translation"]}
+    for number, record in dead.items():
+        if record["cause"] != "guest store":
+            continue
+        start = int(translations[number]["physical"], 16)
+        length = sum(len(insn["bytes"]) // 2 for insn in translations[number]["insns"])
+        first, last = int(record["physical"], 16), int(record["physical"], 16) + record["length"] - 1
+        second_page = (start + length - 1) >> 12 != start >> 12
+        require(second_page or (last | 63) >= start and (first & ~63) < start + length,
+                f"#{number} at {start:x} died of a store at {first:x}")
+    for record in types["profile"]:
+        require(record["live"] == (record["id"] not in dead), f"#{record['id']}: live is wrong")
+    require(len(types["profile"]) == len(translations), "not every translation has a profile")
+    require(any(record["cause"] == "target died" for record in types["unchain"]), "no link was cut")
+    churned = [record for record in types["tier"] if record["why"] == "churn"]
+    require(churned and all(record["id"] in dead and record["to"] == "interpreter" for record in churned), "churn")
+    # A link is cut only if it was made, and once.
+    linked = set()
+    for record in sorted(types["chain"] + types["unchain"], key=lambda record: record["t"]):
+        link = record["from"], record["slot"], record["to"]
+        if record["type"] == "unchain":
+            require(link in linked, f"cut, but never made: {record}")
+        linked.add(link)
+
+
 def chaining_stays_on():
     """exec does not make translated code come back to the run loop."""
     def entries(*items):
@@ -292,7 +334,8 @@ def bad_options():
         require(done.returncode == 1 and message in done.stderr, f"{options}: exit {done.returncode}, {done.stderr!r}")
 
 
-CASES = [auto, tier1, counted, lockstep, interpreter, parts, text, syntax, filters, chaining_stays_on, monitor, bad_options]
+CASES = [auto, tier1, counted, lockstep, interpreter, parts, text, syntax, filters, deaths, chaining_stays_on, monitor,
+         bad_options]
 try:
     wanted = sys.argv[3:]
     code = run_cases([(case.__name__, case) for case in CASES if not wanted or case.__name__ in wanted])

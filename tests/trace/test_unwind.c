@@ -16,8 +16,8 @@
 
 /* Where the frame address and registers are at one address. */
 struct rules {
-    unsigned distance;   /* of the frame address from rsp */
-    unsigned saved[17];  /* 8-byte units below the frame address; 0: not saved */
+    unsigned distance;  /* of the frame address from rsp */
+    unsigned saved[17]; /* 8-byte units below the frame address; 0: not saved */
 };
 
 static uint64_t get(const uint8_t **p, unsigned size)
@@ -121,17 +121,17 @@ static const uint8_t entry[] = {
 };
 
 static const uint8_t called[] = {
-    0x9c,                   /*  0 pushfq */
-    0x41, 0x50,             /*  1 push r8 */
-    0x85, 0xc0,             /*  3 test eax, eax */
-    0x74, 0x04,             /*  5 je 11 */
-    0x41, 0x58,             /*  7 pop r8 */
-    0x9d,                   /*  9 popfq */
-    0xc3,                   /* 10 ret */
-    0x41, 0x58,             /* 11 pop r8 */
-    0x9d,                   /* 13 popfq */
-    0x41, 0x59,             /* 14 pop r9: the return address */
-    0xe9, 0, 0, 0, 0,       /* 16 jmp */
+    0x9c,                /*  0 pushfq */
+    0x41, 0x50,          /*  1 push r8 */
+    0x85, 0xc0,          /*  3 test eax, eax */
+    0x74, 0x04,          /*  5 je 11 */
+    0x41, 0x58,          /*  7 pop r8 */
+    0x9d,                /*  9 popfq */
+    0xc3,                /* 10 ret */
+    0x41, 0x58,          /* 11 pop r8 */
+    0x9d,                /* 13 popfq */
+    0x41, 0x59,          /* 14 pop r9: the return address */
+    0xe9, 0,    0, 0, 0, /* 16 jmp */
 };
 
 static const uint8_t body[] = {
