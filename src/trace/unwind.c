@@ -16,6 +16,10 @@ static const uint8_t dwarf_register[16] = {0, 2, 1, 3, 7, 6, 4, 5, 8, 9, 10, 11,
 #define CFA_ADVANCE_LOC4   0x04u
 #define CFA_DEF_CFA        0x0cu
 #define CFA_DEF_CFA_OFFSET 0x0eu
+#define CFA_DEF_CFA_EXPRESSION 0x0fu
+#define OP_DEREF           0x06u
+#define OP_PLUS_UCONST     0x23u
+#define OP_BREG15          0x7fu
 
 struct bytes {
     uint8_t *data;
@@ -61,6 +65,20 @@ static void put_uleb(struct bytes *b, uint64_t value)
         put_byte(b, (value & 0x7f) | (value > 0x7f ? 0x80 : 0));
         value >>= 7;
     } while (value);
+}
+
+static void put_sleb(struct bytes *b, int64_t value)
+{
+    for (;;) {
+        unsigned low = value & 0x7f;
+
+        value >>= 7;
+        if (value == (low & 0x40 ? -1 : 0)) {
+            put_byte(b, low);
+            return;
+        }
+        put_byte(b, low | 0x80);
+    }
 }
 
 /* Ends the entry that began at START: fills it up to a multiple of 8 bytes, and in its length. */
@@ -130,6 +148,25 @@ static void tell_saved(struct bytes *out, unsigned dwarf, unsigned slot)
     put_uleb(out, slot);
 }
 
+/* The frame address is SIZE above what is at [r15 + FRAME_END]. */
+static void tell_body(struct bytes *out, int32_t frame_end, unsigned size)
+{
+    struct bytes expression = {NULL, 0, 0, false};
+
+    put_byte(&expression, OP_BREG15);
+    put_sleb(&expression, frame_end);
+    put_byte(&expression, OP_DEREF);
+    put_byte(&expression, OP_PLUS_UCONST);
+    put_uleb(&expression, size);
+    put_byte(out, CFA_DEF_CFA_EXPRESSION);
+    put_uleb(out, expression.size);
+    if (expression.failed)
+        out->failed = true;
+    else
+        put(out, expression.data, expression.size);
+    free(expression.data);
+}
+
 static bool is_stack_pointer(const ZydisDecodedOperand *operand)
 {
     return operand->type == ZYDIS_OPERAND_TYPE_REGISTER && operand->reg.value == ZYDIS_REGISTER_RSP;
@@ -160,7 +197,7 @@ static bool walk_routine(const struct unwind_routine *r, struct frame *frame, st
     ZydisDecodedInstruction insn;
     ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
     bool entering = r->kind == UNWIND_ENTRY;
-    struct walk w = {.out = out, .told_distance = 8, .distance = r->kind == UNWIND_BODY ? frame->size : 8};
+    struct walk w = {.out = out, .told_distance = 8, .distance = 8};
 
     ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
     tell(&w, 0);
@@ -239,7 +276,7 @@ static void put_cie(struct bytes *b)
     end_entry(b, 0);
 }
 
-uint8_t *unwind_describe(const struct unwind_routine *routines, size_t count, size_t *size)
+uint8_t *unwind_describe(const struct unwind_routine *routines, size_t count, int32_t frame_end, size_t *size)
 {
     struct bytes b = {NULL, 0, 0, false};
     struct frame frame = {0};
@@ -254,12 +291,10 @@ uint8_t *unwind_describe(const struct unwind_routine *routines, size_t count, si
         put_32(&b, (uint32_t)b.size); /* back to the CIE, which is at 0 */
         put_64(&b, r->address);
         put_64(&b, r->size);
-        if (r->kind == UNWIND_BODY || r->kind == UNWIND_FIXED)
+        if (r->kind == UNWIND_BODY || r->kind == UNWIND_FIXED) {
             for (unsigned n = 0; n < frame.saved_count; n++)
                 tell_saved(&b, frame.saved[n].dwarf, frame.saved[n].slot);
-        if (r->kind == UNWIND_FIXED) {
-            put_byte(&b, CFA_DEF_CFA_OFFSET);
-            put_uleb(&b, frame.size);
+            tell_body(&b, frame_end, frame.size);
         } else {
             ok = walk_routine(r, &frame, &b);
         }

@@ -5,6 +5,8 @@
  *     return address       <- canonical frame address - 8
  *     saved registers      pushed by the entry routine ...
  *     padding              ... which then jumps into
+ *     the frame's end      which the vCPU, in r15, keeps
+ *     calls                as many as the guest's code has made and not returned from
  *     [rsp]                the body: all code that runs on this frame
  *     return address       of a routine that the body calls
  */
@@ -17,9 +19,9 @@
 
 enum unwind_kind {
     UNWIND_ENTRY,  /* called by C; makes the frame and jumps into a body. The first routine, and only it */
-    UNWIND_BODY,   /* jumped to; may itself jump anywhere */
+    UNWIND_BODY,   /* jumped to, or called for the guest; may itself jump anywhere: its code is not looked at */
     UNWIND_CALLED, /* called by a body */
-    UNWIND_FIXED   /* a body that never moves the stack pointer: its code is not looked at, and may come into being later */
+    UNWIND_FIXED   /* a body that may come into being later */
 };
 
 struct unwind_routine {
@@ -29,7 +31,8 @@ struct unwind_routine {
     enum unwind_kind kind;
 };
 
-/* .eh_frame for COUNT routines, ended by a zero; the caller frees it. NULL: out of memory, or code that makes no sense. */
-uint8_t *unwind_describe(const struct unwind_routine *routines, size_t count, size_t *size);
+/* .eh_frame for COUNT routines, ended by a zero; the caller frees it. NULL: out of memory, or code that makes no sense.
+ * FRAME_END: where the address of the frame's end is, from r15 on. */
+uint8_t *unwind_describe(const struct unwind_routine *routines, size_t count, int32_t frame_end, size_t *size);
 
 #endif

@@ -237,7 +237,7 @@ static bool show_to_gdb(struct host_profilers *p, struct error *err)
         .size = cache->size - cache->segments_start,
         .kind = UNWIND_FIXED,
     };
-    uint8_t *eh_frame = unwind_describe(routines, count + 1, &size);
+    uint8_t *eh_frame = unwind_describe(routines, count + 1, NATIVE_OFFSET(native.caller_stack), &size);
     if (!eh_frame)
         return error_set(err, "-gdbjit: the thunks cannot be described");
     p->gdb_jit = gdb_jit_create(cache_address(cache, 0), cache->segments_start, symbols, count, eh_frame, size, err);
