@@ -143,6 +143,7 @@ static void emit_inline_cache(struct generator *g)
     emit_load(e, 8, R9, CPU(mmu.execute_table));
     emit_load(e, 8, R9, rm_base(R9, 0x7fffffff)); /* a 32-bit displacement for certain */
     x->page = e->position - 4;
+    emit_patch(e, x->page, e->position); /* 0: before it has a target it may be compared with EIP 0 all the same */
     emit_byte(e, 0x4c); /* cmp r9, [rip + rel32] */
     emit_byte(e, 0x3b);
     emit_byte(e, 0x0d);

@@ -161,6 +161,13 @@ static void test_inline_cache(void **state)
 
         assert_true(s.h->result->indirect);
         cpu->state.gpr[GPR_AX] = 0x1042;
+        for (uint64_t entry = 0; entry < 2; entry++) { /* what it is compared with at first is told to C, too */
+            cpu->mmu.execute_table[0] = entry;
+            cpu->state.gpr[GPR_SI] = 0;
+            cpu->state.rip = 77;
+            assert_int_equal(run(s.h, &branch), entry ? NATIVE_LEAVE_LOOKUP : (uint64_t)(uintptr_t)LINK_TOKEN(0));
+            assert_int_equal(cpu->state.rip, 0);
+        }
         cpu->state.gpr[GPR_SI] = 0x3020;
         assert_int_equal(run(s.h, &branch), (uint64_t)(uintptr_t)LINK_TOKEN(0)); /* tells C its target */
         assert_int_equal(cpu->state.rip, 0x3020);

@@ -16,6 +16,7 @@ struct cached {
     struct ir_block *block;
     struct codegen_result *result;
     bool host_lahf;
+    bool inline_caches; /* of indirect branches */
 };
 
 static void cached_written(void *opaque, uint64_t page, unsigned offset, unsigned length, unsigned flags)
@@ -72,6 +73,7 @@ static inline struct translation *cached_insert(struct cached *c, uint64_t physi
                                       .calls = calls,
                                       .call_capacity = 8,
                                       .link_tokens = {&t->links[0], &t->links[1]},
+                                      .single_round = !c->inline_caches,
                                       .host_lahf = c->host_lahf};
     unsigned first = (physical & PAGE_MASK) >> CODE_LINE_SHIFT;
     unsigned last = ((physical & PAGE_MASK) + length - 1) >> CODE_LINE_SHIFT;
@@ -97,7 +99,7 @@ static inline struct translation *cached_insert(struct cached *c, uint64_t physi
         t->links[i].from = t;
         t->links[i].exit = r->exits[i];
         t->links[i].eip = c->block->links[i].eip;
-        t->links[i].kind = c->block->links[i].kind;
+        t->links[i].kind = i == 0 && r->indirect ? IR_LINK_INDIRECT : c->block->links[i].kind;
     }
     assert_true(cache_insert(&c->cache, t));
     return t;

@@ -256,6 +256,49 @@ static void test_jump_cache(void **state)
     cached_destroy(c);
 }
 
+/* The first target of an indirect branch. Who has none yet, or a dead one, says which it wants. */
+static void test_inline_caches(void **state)
+{
+    struct cached *c = cached_create(MIB);
+    uint64_t left;
+
+    c->inline_caches = true;
+    struct translation *jump = make_indirect(c, 0x2000), *b = cached_make(c, 0x5080, 4, 0x5100), *a;
+    for (unsigned round = 0; round < 12; round++) {
+        a = cached_make(c, 0x5000, 4, 0x5100);
+        c->cpu->state.gpr[GPR_AX] = 0x5000;
+        c->cpu->state.rip = 77;
+        cached_run(c, jump, &left);
+        assert_int_equal(c->cpu->state.rip, 0x5000);
+        if (round >= 8) { /* it has lost too many */
+            assert_int_equal(left, NATIVE_LEAVE_LOOKUP);
+            continue;
+        }
+        assert_int_equal(left, (uintptr_t)&jump->links[0]);
+        cache_link(&c->cache, &jump->links[0], a); /* nothing is known of the page */
+        assert_ptr_equal(jump->links[0].target, round ? a : NULL);
+        cached_fetch(c, 0x5000);
+        cache_link(&c->cache, &jump->links[0], a);
+        expect_indirect(c, jump, 0x5000, a);
+        expect_indirect(c, jump, 0x5080, NULL);
+        cache_remember_jump(&c->cache, b);
+        expect_indirect(c, jump, 0x5080, b);
+        cache_page_written(&c->cache, 5, 0x80, 1);
+        b = cached_make(c, 0x5080, 4, 0x5100);
+        expect_indirect(c, jump, 0x5080, NULL);
+        expect_indirect(c, jump, 0x5000, a);
+        cpu_post_attention(c->cpu, ATTENTION_INTERRUPT);
+        expect_indirect(c, jump, 0x5000, NULL);
+        atomic_store(&c->cpu->attention, 0);
+        mmu_invalidate_page(&c->cpu->mmu, 0x5000);
+        expect_indirect(c, jump, 0x5000, NULL);
+        cached_fetch(c, 0x5000);
+        expect_indirect(c, jump, 0x5000, a);
+        cache_page_written(&c->cache, 5, 0, 1);
+    }
+    cached_destroy(c);
+}
+
 /* Code segments that are not flat: base and limit count too. */
 static void test_jump_cache_segments(void **state)
 {
@@ -563,6 +606,7 @@ int main(void)
         cmocka_unit_test(test_cycles),
         cmocka_unit_test(test_guards),
         cmocka_unit_test(test_jump_cache),
+        cmocka_unit_test(test_inline_caches),
         cmocka_unit_test(test_jump_cache_segments),
         cmocka_unit_test(test_lines),
         cmocka_unit_test(test_leave_request),

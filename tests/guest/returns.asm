@@ -1061,6 +1061,24 @@ targets:
     end_try
     caught DONE
     want "differences", r(edx), 0
+    case "target 0"
+    push dword [0]
+    mov dword [0], 0x40cd       ; INT 40h
+    mov ecx, TURNS
+    xor ebx, ebx
+.zero:
+    try
+    jmp ebx
+    end_try
+    caught DONE, NOERR, 2
+    try
+    call ebx
+    end_try
+    caught DONE, NOERR, 2
+    dec ecx
+    jnz .zero
+    pop dword [0]
+    mov ebx, A + 0x10
     case "the target's page goes"
     mov ecx, TURNS
 .gone:
