@@ -104,6 +104,7 @@ void emit_tail_fpu_probe(struct generator *g, const struct tail *tail)
         emit_mov(e, 4, R8, tail->linear);
     emit_mov_immediate(e, 4, R9, what);
     emit_call(e, g->request->thunks->fpu_operand);
+    add_site(g, SITE_CALL, e->position, 0); /* for the profile */
     uint32_t interpreted = emit_jcc_forward(e, CC_E);
     emit_xmm_reload(g, tail->fpu.xmm_valid);
     emit_jmp(e, tail->resume);

@@ -7,33 +7,71 @@
 
 #define CALLS_LOOKED_AT 4u /* by a RET to somewhere else */
 
-void emit_park(struct emitter *e, unsigned scratch, bool host_lahf)
+static void emit_push(struct emitter *e, unsigned reg)
 {
-    if (host_lahf) {
-        emit_mov(e, 4, scratch, RAX);
-        emit_byte(e, 0x9f); /* lahf */
-        emit_op_extension(e, 1, 0x0f90, 0, rm_register(RAX)); /* seto al */
-        emit_store(e, 2, CPU(state.arithmetic_flags), RAX);
-        emit_mov(e, 4, RAX, scratch);
-        return;
-    }
-    emit_op_extension(e, 1, 0x0f90, 0, CPU(state.arithmetic_flags)); /* seto */
-    emit_byte(e, 0x9c);                                              /* pushfq */
-    emit_plus_register(e, 4, 0x58, scratch);                         /* pop */
-    emit_store(e, 1, rm_base(R15, NATIVE_OFFSET(state.arithmetic_flags) + 1), scratch);
+    emit_plus_register(e, 4, 0x50, reg);
 }
 
-void emit_unpark(struct emitter *e, unsigned scratch, bool host_lahf)
+static void emit_pop(struct emitter *e, unsigned reg)
+{
+    emit_plus_register(e, 4, 0x58, reg);
+}
+
+/* One store of 16 bits: the load that unparks would wait for two. */
+void emit_park(struct emitter *e, unsigned scratch, bool host_lahf)
 {
     emit_mov(e, 4, scratch, RAX);
-    emit_op_mixed(e, 4, 2, 0x0fb7, RAX, CPU(state.arithmetic_flags)); /* movzx */
     if (host_lahf) {
-        emit_byte(e, 0x04); /* add al, 127: OF = old bit 0 */
-        emit_byte(e, 0x7f);
-        emit_byte(e, 0x9e); /* sahf */
-        emit_mov(e, 4, RAX, scratch);
-        return;
+        emit_byte(e, 0x9f); /* lahf */
+    } else {
+        emit_byte(e, 0x9c); /* pushfq */
+        emit_pop(e, RAX);
+        emit_byte(e, 0x88); /* mov ah, al */
+        emit_byte(e, 0xc4);
     }
+    emit_op_extension(e, 1, 0x0f90, 0, rm_register(RAX)); /* seto al */
+    emit_store(e, 2, CPU(state.arithmetic_flags), RAX);
+    emit_mov(e, 4, RAX, scratch);
+}
+
+/* An entry of native.unpark_table: bytes A and B whose sum gives SF ZF AF PF, and V, which rotated left by one gives CF and
+ * OF and leaves the others alone. What no sum gives (ZF with SF or without PF: only SAHF and POPF make that) is negative. */
+#define UNPARK_IMPOSSIBLE 0x80000000u
+
+static uint8_t flags_of_sum(unsigned a, unsigned b)
+{
+    uint8_t sum = (uint8_t)(a + b);
+
+    return (uint8_t)((sum & FLAG_SF) | (sum ? 0 : FLAG_ZF) | ((a ^ b ^ sum) & FLAG_AF) |
+                     (__builtin_parity(sum) ? 0 : FLAG_PF));
+}
+
+void thunks_prepare(struct vcpu *cpu)
+{
+    const unsigned by_sum = FLAG_SF | FLAG_ZF | FLAG_AF | FLAG_PF;
+    uint32_t sums[256];
+
+    for (unsigned i = 0; i < 256; i++)
+        sums[i] = UNPARK_IMPOSSIBLE;
+    for (unsigned a = 0; a < 256; a++)
+        for (unsigned b = 0; b < 256; b++)
+            sums[flags_of_sum(a, b)] = a | b << 8;
+    for (unsigned i = 0; i < 512; i++) {
+        unsigned carry = i & FLAG_CF, overflow = i >> 8;
+
+        cpu->native.unpark_table[i] = sums[i & by_sum] | carry << 23 | (overflow ^ carry) << 22;
+    }
+}
+
+/* POPFQ takes some 20 cycles, this a third of them. */
+static void emit_unpark_by_table(struct emitter *e, unsigned scratch)
+{
+    emit_byte(e, 0x86); /* xchg al, ah: the index */
+    emit_byte(e, 0xe0);
+    emit_load(e, 4, RAX, rm_indexed(R15, RAX, 2, NATIVE_OFFSET(native.unpark_table)));
+    emit_op(e, 4, 0x85, RAX, rm_register(RAX)); /* test */
+    uint32_t possible = emit_jcc_short(e, CC_NS);
+    emit_op_mixed(e, 4, 2, 0x0fb7, RAX, CPU(state.arithmetic_flags)); /* movzx */
     emit_plus_register(e, 4, 0x50, scratch);                         /* push the guest's eax */
     emit_mov(e, 4, scratch, RAX);
     emit_alu_immediate(e, 4, 4, rm_register(scratch), 1, false);     /* and: OF */
@@ -45,6 +83,31 @@ void emit_unpark(struct emitter *e, unsigned scratch, bool host_lahf)
     emit_plus_register(e, 4, 0x58, RAX);                             /* pop the guest's eax */
     emit_plus_register(e, 4, 0x50, scratch);
     emit_byte(e, 0x9d); /* popfq: user mode keeps IF and IOPL */
+    emit_byte(e, 0xeb); /* jmp */
+    uint32_t end = e->position;
+    emit_byte(e, 0);
+    emit_patch_short(e, possible, e->position);
+    emit_byte(e, 0x00); /* add al, ah */
+    emit_byte(e, 0xe0);
+    emit_plus_register(e, 4, 0x0fc8, RAX); /* bswap: ah = V */
+    emit_byte(e, 0xd0); /* rol ah, 1 */
+    emit_byte(e, 0xc4);
+    emit_mov(e, 4, RAX, scratch);
+    emit_patch_short(e, end, e->position);
+}
+
+void emit_unpark(struct emitter *e, unsigned scratch, bool host_lahf)
+{
+    emit_mov(e, 4, scratch, RAX);
+    emit_op_mixed(e, 4, 2, 0x0fb7, RAX, CPU(state.arithmetic_flags)); /* movzx */
+    if (!host_lahf) {
+        emit_unpark_by_table(e, scratch);
+        return;
+    }
+    emit_byte(e, 0x04); /* add al, 127: OF = old bit 0 */
+    emit_byte(e, 0x7f);
+    emit_byte(e, 0x9e); /* sahf */
+    emit_mov(e, 4, RAX, scratch);
 }
 
 static unsigned host_of_guest(unsigned n)
@@ -64,16 +127,6 @@ static void emit_reload(struct emitter *e)
         emit_load(e, 8, host_of_guest(n), rm_base(R15, NATIVE_GPR(n)));
     emit_load(e, 8, R13, CPU(mmu.read_table));
     emit_load(e, 8, R12, CPU(mmu.write_table));
-}
-
-static void emit_push(struct emitter *e, unsigned reg)
-{
-    emit_plus_register(e, 4, 0x50, reg);
-}
-
-static void emit_pop(struct emitter *e, unsigned reg)
-{
-    emit_plus_register(e, 4, 0x58, reg);
 }
 
 static void emit_ret(struct emitter *e)

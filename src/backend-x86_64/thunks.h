@@ -114,6 +114,9 @@ void native_forget_calls(struct vcpu *cpu);
 /* Emits the thunks at the emitter's position. HOST_BASE: address in the executable mapping of offset 0. */
 void thunks_emit(struct emitter *e, const struct native_functions *functions, bool host_lahf, struct native_thunks *thunks);
 
+/* Fills in what translated code and the thunks find in the vCPU; once, before any of it runs. */
+void thunks_prepare(struct vcpu *cpu);
+
 /* Offsets of what generated code touches. */
 #define NATIVE_GPR(n) ((int32_t)(offsetof(struct vcpu, state.gpr) + 8 * (n)))
 #define NATIVE_OFFSET(field) ((int32_t)offsetof(struct vcpu, field))

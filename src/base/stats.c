@@ -14,6 +14,7 @@
 
 #define NANOSECONDS      1000000000ull
 #define LONGEST_INTERVAL (NANOSECONDS / 10)
+#define BELL_INTERVAL    (NANOSECONDS / 150) /* at least; less than what is between samples at 100 a second */
 
 struct stats_sampler {
     struct stats *stats;
@@ -69,10 +70,18 @@ static uint64_t next_random(uint64_t *state)
     return *state;
 }
 
+static void ring(struct stats *stats)
+{
+    atomic_uint *bell = __atomic_load_n(&stats->bell, __ATOMIC_ACQUIRE);
+
+    if (bell)
+        atomic_fetch_or_explicit(bell, stats->bell_bit, memory_order_relaxed);
+}
+
 static void *sample(void *opaque)
 {
     struct stats_sampler *sampler = opaque;
-    uint64_t last = sampler->start, interval = sampler->interval, random = last | 1;
+    uint64_t rung = 0, last = sampler->start, interval = sampler->interval, random = last | 1;
 
     pthread_mutex_lock(&sampler->mutex);
     while (!sampler->ending) {
@@ -89,6 +98,10 @@ static void *sample(void *opaque)
         if (phase >= STATS_PHASE_FIRST_BUSY) {
             sampler->samples++;
             interval = sampler->interval;
+            if (phase >= STATS_PHASE_EXECUTE && at - rung >= BELL_INTERVAL) {
+                ring(sampler->stats);
+                rung = at;
+            }
         } else if (interval < LONGEST_INTERVAL) {
             interval *= 2;
         }

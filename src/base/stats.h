@@ -6,6 +6,7 @@
 #include "base/error.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -75,6 +76,8 @@ struct stats {
     pthread_t phase_thread;
     uint64_t wait_since, waited[STATS_PHASE_FIRST_BUSY]; /* nanoseconds of CLOCK_MONOTONIC */
     uint64_t processor;                            /* nanoseconds of CLOCK_THREAD_CPUTIME_ID at the last stop */
+    atomic_uint *bell;                             /* stats_set_bell(); NULL: nobody wants to know */
+    unsigned bell_bit;
 };
 
 /* ---- phases: the vCPU's thread ---- */
@@ -110,6 +113,14 @@ void stats_take_thread(struct stats *stats);
 /* Around a wait of kind PHASE, stopped or idle. */
 void stats_begin_wait(struct stats *stats, enum stats_phase phase);
 void stats_end_wait(struct stats *stats);
+
+/* From now on the sampler sets BIT in *WORD about 100 times a second while translated code runs, or what it calls. WORD NULL:
+ * not any more. WORD outlives the sampler. */
+static inline void stats_set_bell(struct stats *stats, atomic_uint *word, unsigned bit)
+{
+    stats->bell_bit = bit;
+    __atomic_store_n(&stats->bell, word, __ATOMIC_RELEASE);
+}
 
 /* ---- sampling: the main thread ---- */
 

@@ -61,8 +61,9 @@ void trace_hash_set_account(struct trace_hash *hash, void (*account)(void *opaqu
 static bool write_file(const struct trace_hash *hash, struct error *err)
 {
     FILE *file = fopen(hash->options->file, "w");
-    bool ok = file && fprintf(file, "hash %016" PRIx64 "\nevents %" PRIu64 "\ninstructions %" PRIu64 "\ntime_ns %" PRIu64 "\n",
-                              hash->hash, hash->events, *hash->instructions, hash->time(hash->time_opaque)) > 0;
+    bool ok = file &&
+              fprintf(file, "hash %016" PRIx64 "\nevents %" PRIu64 "\ninstructions %" PRIu64 "\ntime_ns %" PRIu64 "\n",
+                      hash->hash, hash->events, *hash->instructions, hash->time(hash->time_opaque)) > 0;
     if (file && fclose(file) != 0)
         ok = false;
     return ok || error_set(err, "-icount hash: %s: %s", hash->options->file, strerror(errno));

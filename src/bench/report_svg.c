@@ -1,5 +1,6 @@
 /* The ratios as a picture: a row for each program, a mark for each runner, logarithmic scales. The marks differ in
  * colour and in shape, and lines reach from the least to the greatest run. */
+#include "base/xml.h"
 #include "bench/report.h"
 
 #include <math.h>
@@ -58,34 +59,10 @@ static const char style[] =
     "  </style>\n";
 #define COLOURS 6
 
-static void put_text(FILE *out, const char *text)
-{
-    for (; *text; text++) {
-        switch (*text) {
-        case '&':
-            fputs("&amp;", out);
-            break;
-        case '<':
-            fputs("&lt;", out);
-            break;
-        case '>':
-            fputs("&gt;", out);
-            break;
-        case '"':
-            fputs("&quot;", out);
-            break;
-        default:
-            if ((unsigned char)*text >= ' ') /* others are not XML's, whatever they are */
-                fputc(*text, out);
-            break;
-        }
-    }
-}
-
 static void put_label(FILE *out, double x, double y, const char *anchor, const char *class, const char *text)
 {
     fprintf(out, "  <text x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\" class=\"%s\">", x, y, anchor, class);
-    put_text(out, text);
+    xml_write_text(out, text);
     fputs("</text>\n", out);
 }
 
@@ -208,9 +185,9 @@ static void put_marks(FILE *out, const struct bench_results *results, const stru
                     place(panel, least), y, place(panel, most), y, index % COLOURS);
         put_mark(out, index, place(panel, value), y, MARK);
         fputs("<title>", out);
-        put_text(out, results->kernels[kernel].name);
+        xml_write_text(out, results->kernels[kernel].name);
         fputs(", ", out);
-        put_text(out, results->runners[i].name);
+        xml_write_text(out, results->runners[i].name);
         fprintf(out, ": %s times %s</title></%s>\n", bench_number(value, number), panel->faster ? "faster" : "slower",
                 mark_ends[index % 4]);
     }
@@ -228,9 +205,9 @@ static void put_mean(FILE *out, const struct bench_results *results, const struc
         put_mark(out, mark_of(results, i), place(panel, value), y, MARK + 2);
         char number[16];
         fputs("<title>geometric mean of ", out);
-        put_text(out, suite);
+        xml_write_text(out, suite);
         fputs(", ", out);
-        put_text(out, results->runners[i].name);
+        xml_write_text(out, results->runners[i].name);
         fprintf(out, ": %s times %s</title></%s>\n", bench_number(value, number), panel->faster ? "faster" : "slower",
                 mark_ends[mark_of(results, i) % 4]);
     }

@@ -55,6 +55,7 @@ bool cache_init(struct code_cache *cache, struct vcpu *cpu, uint32_t size, const
     }
     memset(cache->jumps, 0xff, NATIVE_JUMP_COUNT * sizeof *cache->jumps); /* 0 would be a key */
     cache->emitter = (struct emitter){.writable = cache->writable, .position = 0, .end = THUNK_ROOM};
+    thunks_prepare(cpu);
     thunks_emit(&cache->emitter, functions, host_lahf, &cache->thunks);
     cache->segments_start = THUNK_ROOM;
     cache->segment_size = (size - THUNK_ROOM) / CACHE_SEGMENTS & ~63u;
@@ -71,6 +72,7 @@ static void free_translation(struct translation *t)
     free(t->sites);
     free(t->insn_eip);
     free(t->counters);
+    free(t->profile);
     free(t);
 }
 
@@ -360,8 +362,7 @@ uint64_t cache_code_lines(const struct code_cache *cache, uint64_t page)
 
 bool cache_page_written(struct code_cache *cache, uint64_t page, unsigned offset, unsigned length)
 {
-    unsigned first = offset >> CODE_LINE_SHIFT, last = (offset + length - 1) >> CODE_LINE_SHIFT;
-    uint64_t lines = (~0ull << first) & (~0ull >> (63 - last));
+    uint64_t lines = memory_lines_of(offset, length);
     bool any = false;
 
     if (page >= cache->page_count)

@@ -17,6 +17,7 @@
 
 struct translation;
 struct translation_link;
+struct translation_profile; /* the owner's */
 
 /* Who is told what happens to translations, or NULL. */
 struct cache_watcher {
@@ -77,6 +78,7 @@ struct translation {
     struct translation_link *incoming;
     uint32_t *insn_eip;       /* of each instruction */
     struct native_counters *counters; /* NULL: none */
+    struct translation_profile *profile; /* one allocation; NULL: none yet */
     struct native_site *sites; /* by offset; SITE_DIVIDE among them */
     unsigned site_count;
     void *storage;            /* calls, their arguments, interpreted operations: freed with the translation */

@@ -172,7 +172,7 @@ struct cpu_state {
 
 /* ---- the mode word: everything about mode that decides what a block of code means ----
  *
- *  31..28 |  27..16 segment shapes, 2 bits each: ES CS SS DS FS GS | 15 14 | 13 SINGLE | 12 COUNTED
+ *  31..28 |  27..16 segment shapes, 2 bits each: ES CS SS DS FS GS | 15 | 14 OBSERVED | 13 SINGLE | 12 COUNTED
  *  11 OSFXSR | 10 MP | 9 TS | 8 EM | 7 AC | 6..5 CPL | 4 LONG | 3 VM86 | 2 PE | 1 SS.B | 0 CS.D
  */
 #define MODE_CS_D (1u << 0)
@@ -189,6 +189,7 @@ struct cpu_state {
 #define MODE_OSFXSR (1u << 11)
 #define MODE_COUNTED (1u << 12)
 #define MODE_SINGLE (1u << 13) /* engine-internal: blocks of one instruction (TF, shadows, debugger) */
+#define MODE_OBSERVED (1u << 14) /* engine-internal: blocks decoded for a profile, beside their translations */
 #define MODE_SHAPE_SHIFT 16
 #define MODE_SHAPE(mode, seg) (((mode) >> (MODE_SHAPE_SHIFT + 2 * (seg))) & 3)
 enum segment_shape {
@@ -223,7 +224,8 @@ enum attention_bit {
     ATTENTION_TIMER = 1u << 4,     /* counted time: a deadline was moved */
     ATTENTION_RESET = 1u << 5,
     ATTENTION_EVENT = 1u << 6,     /* shadow, trap or pending exception: the slow loop must look */
-    ATTENTION_INVALIDATED = 1u << 7 /* the running block was invalidated: leave at the next instruction */
+    ATTENTION_INVALIDATED = 1u << 7, /* the running block was invalidated: leave at the next instruction */
+    ATTENTION_PROFILE = 1u << 8    /* the next blocks are to be observed (interp_native.observe) */
 };
 
 /* What the processor needs from the board. */
@@ -274,6 +276,7 @@ struct native_context {
     uint32_t bounce_size;
     bool leave;             /* the running translation is gone: leave at the next instruction boundary */
     _Alignas(16) uint8_t bounce[32]; /* operands that cannot be accessed directly */
+    uint32_t unpark_table[512]; /* hosts without SAHF: what makes EFLAGS of OF << 8 | flags (thunks.c) */
 };
 
 /* What a descriptor came to when it was loaded into a data segment register: a function of its eight bytes, the selector and

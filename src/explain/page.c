@@ -1,4 +1,5 @@
 /* From the parts of the page and the trace's data to the HTML file. */
+#include "base/xml.h"
 #include "explain/explain.h"
 #include "explain/model.h"
 #include "explain/page_data.h"
@@ -36,25 +37,6 @@ static void write_parts(FILE *out, const struct part *parts, size_t count, const
     }
 }
 
-static void write_escaped(FILE *out, const char *text)
-{
-    for (; *text; text++) {
-        switch (*text) {
-        case '<':
-            fputs("&lt;", out);
-            break;
-        case '>':
-            fputs("&gt;", out);
-            break;
-        case '&':
-            fputs("&amp;", out);
-            break;
-        default:
-            putc(*text, out);
-        }
-    }
-}
-
 /* The template has a comment <!--NAME--> for each thing to be put in, in this order. */
 static const char *write_up_to(FILE *out, const char *template, const char *marker)
 {
@@ -73,7 +55,7 @@ static bool write_page(FILE *out, const struct model *model, struct trace_file *
     const char *rest = explain_page_html;
 
     rest = write_up_to(out, rest, "<!--TITLE-->");
-    write_escaped(out, title);
+    xml_write_text(out, title);
     rest = write_up_to(out, rest, "<!--STYLES-->");
     write_parts(out, styles, sizeof styles / sizeof styles[0], "style");
     rest = write_up_to(out, rest, "<!--DATA-->");

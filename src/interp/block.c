@@ -126,8 +126,7 @@ static void kill_block(struct interp *interp, struct block *block)
 
 void block_page_written(struct interp *interp, uint64_t page, unsigned offset, unsigned length)
 {
-    unsigned first = offset >> CODE_LINE_SHIFT, last = (offset + length - 1) >> CODE_LINE_SHIFT;
-    uint64_t lines = (~0ull << first) & (~0ull >> (63 - last));
+    uint64_t lines = memory_lines_of(offset, length);
     struct block *next;
     bool any = false;
 

@@ -84,6 +84,7 @@ struct interp {
     bool step_requested;       /* by the translator: the instruction at state.rip, alone */
     bool single_done;          /* interp_run_single() came to its end */
     struct callout_op *single_callout; /* interp_lower_single(): where callout arguments go */
+    unsigned burst;            /* blocks that are still to be observed */
     struct block *uncached;    /* block of code outside RAM and ROM: run once, then forgotten */
     int64_t accounted_budget; /* cpu->budget as of the last interp_account() */
     bool repeating; /* a REP left between iterations, with RF set for whoever interrupts it */

@@ -37,21 +37,6 @@ static bool is_cacheable(const uint8_t *page, uint64_t ram_page, bool writable)
     return page && (ram_page != UINT64_MAX || !writable);
 }
 
-/* RAM page index of a host pointer, UINT64_MAX if it is not main RAM. */
-static uint64_t ram_page_of(const struct memory *memory, const uint8_t *p)
-{
-    if (p >= memory->ram && p < memory->ram + memory->ram_size)
-        return (uint64_t)(p - memory->ram) >> PAGE_SHIFT;
-    return UINT64_MAX;
-}
-
-static uint64_t lines_of(unsigned offset, unsigned length)
-{
-    unsigned first = offset >> CODE_LINE_SHIFT, last = (offset + length - 1) >> CODE_LINE_SHIFT;
-
-    return (~0ull << first) & (~0ull >> (63 - last));
-}
-
 static void prepare_op(struct op *op, uint32_t eip, const struct decoded_instruction *insn)
 {
     memset(op, 0, sizeof *op);
@@ -188,9 +173,9 @@ static bool decode_crossing(struct interp *interp, struct block *block, struct f
 
         block->crosses = true;
         block->second_entry = cpu->mmu.execute_table[second >> PAGE_SHIFT];
-        block->cover[1].page = p ? ram_page_of(cpu->mmu.memory, p) : UINT64_MAX;
+        block->cover[1].page = p ? memory_ram_page_of(cpu->mmu.memory, p) : UINT64_MAX;
         *cacheable &= is_cacheable(p, block->cover[1].page, writable);
-        block->cover[1].lines = lines_of(0, (unsigned)(insn->length - first));
+        block->cover[1].lines = memory_lines_of(0, (unsigned)(insn->length - first));
     }
     return true;
 }
@@ -203,7 +188,7 @@ struct block *block_decode(struct interp *interp, uint32_t mode, uint32_t linear
     unsigned offset = (unsigned)(physical & PAGE_MASK), limit = mode & MODE_SINGLE ? 1 : BLOCK_MAX_INSTRUCTIONS;
     bool writable = false;
     uint8_t *page = memory_page_pointer(memory, physical & ~(uint64_t)PAGE_MASK, &writable);
-    uint64_t ram_page = page ? ram_page_of(memory, page) : UINT64_MAX;
+    uint64_t ram_page = page ? memory_ram_page_of(memory, page) : UINT64_MAX;
     bool cacheable = is_cacheable(page, ram_page, writable);
     size_t worst = sizeof(struct block) + (BLOCK_MAX_INSTRUCTIONS + 2) * sizeof(struct op);
     size_t start = interp->arena_used;
@@ -288,7 +273,7 @@ struct block *block_decode(struct interp *interp, uint32_t mode, uint32_t linear
     block->ops[0].remaining = block->count;
     block_trace_finish(trace, cpu, block);
     unsigned in_page = (unsigned)(used < PAGE_SIZE - offset ? used : PAGE_SIZE - offset);
-    block->cover[0].lines = lines_of(offset, in_page ? in_page : 1);
+    block->cover[0].lines = memory_lines_of(offset, in_page ? in_page : 1);
     cpu->stats->blocks_decoded++;
 
     /* Operations were written in place; what was not needed goes back. */

@@ -12,6 +12,14 @@ struct interp;
 struct interp *interp_create(struct vcpu *cpu, struct error *err);
 void interp_destroy(struct interp *interp);
 
+/* What a block did that was interpreted for a profile. */
+struct interp_observed {
+    uint32_t eip;          /* where it began */
+    uint16_t length;       /* bytes */
+    bool complete;         /* it came to its end, and no exception was delivered */
+    uint32_t next_eip;     /* complete: where it led */
+};
+
 /* A translator beside the interpreter. All functions on the vCPU's thread. */
 struct interp_native {
     void *opaque;
@@ -28,6 +36,10 @@ struct interp_native {
     /* Forget what was made from the byte at LINEAR, in any address space (a breakpoint). Any thread; the vCPU is
      * parked. May be NULL. */
     void (*forget)(void *opaque, uint32_t linear);
+    /* ATTENTION_PROFILE was posted: does what comes at state.rip have a translation whose executions shall be counted? Then
+     * the interpreter runs it as a block by itself, and tells of it. May be NULL, both. */
+    bool (*observe)(void *opaque);
+    void (*observed)(void *opaque, const struct interp_observed *observed);
 };
 void interp_set_native(struct interp *interp, const struct interp_native *native);
 /* From a translator: the instruction at state.rip shall be interpreted alone, then look around. */

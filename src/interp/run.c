@@ -197,6 +197,55 @@ static void step(struct interp *interp)
     cpu_deliver_exception(cpu);
 }
 
+/* ---- bursts: blocks that have translations are interpreted one by one, for a profile ----
+ *
+ * Such blocks are kept under a mode of their own, so that nobody else finds them: they say nothing about whether there is
+ * a translation, and need not be decoded again by the next burst. */
+
+#define BURST_BLOCKS 32u
+
+static void begin_burst(struct interp *interp)
+{
+    if (interp->native && interp->native->observe && !interp->breakpoint_count && !must_single_step(interp))
+        interp->burst = BURST_BLOCKS;
+}
+
+/* False: the code at state.rip is not to be observed, and nothing was done. */
+static bool run_observed(struct interp *interp)
+{
+    struct vcpu *cpu = interp->cpu;
+
+    if (!interp->native->observe(interp->native->opaque))
+        return false;
+    struct block *block = block_find(interp, MODE_OBSERVED);
+    if (unlikely(!block)) {
+        cpu_deliver_exception(cpu);
+        return true;
+    }
+    if (unlikely(block->count > cpu->budget)) {
+        forget_uncached(interp);
+        interp->burst = 0;
+        return false;
+    }
+    struct interp_observed observed = {.eip = block->eip, .length = block->length};
+    uint64_t exceptions = cpu->stats->exceptions;
+    unsigned count = block->count;
+    /* With no more than its own instructions left it cannot go on to others. */
+    int64_t held_back = cpu->budget - count;
+    interp->accounted_budget -= held_back;
+    cpu->budget = 0;
+    cpu->mmu.devices_alone = cpu->mode & MODE_COUNTED;
+    execute(cpu, block->ops);
+    cpu->stats->instructions_interpreted += (uint64_t)(count - cpu->budget);
+    observed.complete = cpu->budget == 0 && cpu->stats->exceptions == exceptions;
+    cpu->budget += held_back;
+    interp->accounted_budget += held_back;
+    forget_uncached(interp);
+    observed.next_eip = (uint32_t)cpu->state.rip;
+    interp->native->observed(interp->native->opaque, &observed);
+    return true;
+}
+
 static void apply_posted_writes(struct interp *interp)
 {
     pthread_mutex_lock(&interp->posted_mutex);
@@ -238,6 +287,10 @@ static bool attend(struct interp *interp)
             atomic_fetch_or(&cpu->attention, ATTENTION_INTERRUPT);
         else
             cpu_poll_interrupts(cpu);
+    }
+    if (attention & ATTENTION_PROFILE) {
+        atomic_fetch_and(&cpu->attention, ~(unsigned)ATTENTION_PROFILE);
+        begin_burst(interp);
     }
     if (interp->repeating) { /* nobody interrupted it: no need to go on singly, but for code breakpoints */
         interp->repeating = false;
@@ -311,10 +364,17 @@ void interp_run(struct interp *interp)
             step(interp);
             continue;
         }
+        if (unlikely(interp->burst)) {
+            interp->burst--;
+            if (run_observed(interp))
+                continue;
+        }
         if (interp->native) {
             if (!(interp->native->exclusive && block_is_cached(interp)) &&
-                interp->native->enter(interp->native->opaque))
+                interp->native->enter(interp->native->opaque)) {
+                interp->burst = 0;
                 continue;
+            }
         }
         struct block *block = block_find(interp, 0);
         if (unlikely(!block)) {
@@ -486,6 +546,7 @@ void interp_destroy(struct interp *interp)
 void interp_set_native(struct interp *interp, const struct interp_native *native)
 {
     interp->native = native;
+    interp->burst = 0;
     block_flush_all(interp); /* what is decoded does not count yet */
 }
 

@@ -103,18 +103,6 @@ void memory_add_map_listener(struct memory *memory, void (*changed)(void *, uint
 
 /* ---- the gate and the page flags ---- */
 
-/* Bits of the 64-byte lines that [offset, offset+length) of a page touches. */
-static uint64_t line_mask(unsigned offset, unsigned length)
-{
-    if (offset >= PAGE_SIZE || !length)
-        return 0;
-    if (length > PAGE_SIZE - offset)
-        length = PAGE_SIZE - offset;
-    unsigned first = offset >> CODE_LINE_SHIFT;
-    unsigned last = (offset + length - 1) >> CODE_LINE_SHIFT;
-    return (UINT64_MAX << first) & (UINT64_MAX >> (63 - last));
-}
-
 /* A page whose code has all gone keeps its flag for a while: code that patches and runs in turn would
  * otherwise have the TLBs searched each time. One in so many writes to such pages ends that. */
 #define IDLE_CODE_WRITES 256
@@ -125,7 +113,7 @@ void memory_page_written_slow(struct memory *memory, uint64_t page, unsigned off
     if (flags & PAGE_FLAG_CODE) {
         uint64_t lines = __atomic_load_n(&memory->code_lines[page], __ATOMIC_RELAXED);
         memory->stats->code_page_writes++;
-        if (!(lines & line_mask(offset, length)))
+        if (!(lines & memory_lines_of(offset, length)))
             flags &= ~(unsigned)PAGE_FLAG_CODE;
         if (!lines && memory->stats->code_page_writes % IDLE_CODE_WRITES == 0)
             memory_clear_code(memory, page);
@@ -144,7 +132,7 @@ void memory_page_written_slow(struct memory *memory, uint64_t page, unsigned off
 
 void memory_mark_code(struct memory *memory, uint64_t page, unsigned offset, unsigned length)
 {
-    uint64_t lines = line_mask(offset, length);
+    uint64_t lines = memory_lines_of(offset, length);
     if (page >= memory->ram_size >> PAGE_SHIFT || !lines)
         return;
     /* Sequentially consistent with the fence of memory_write_bytes(): either that writer sees the

@@ -164,4 +164,23 @@ void memory_clear_code(struct memory *memory, uint64_t page);
 /* Sets FLAG (not CODE) on pages [first, first+count). */
 void memory_set_page_flag(struct memory *memory, uint64_t first, uint64_t count, enum page_flag flag);
 
+/* Page number of main RAM that HOST lies in, or UINT64_MAX: page flags belong to what is written,
+ * not to the address at which it was reached. */
+static inline uint64_t memory_ram_page_of(const struct memory *memory, const uint8_t *host)
+{
+    uint64_t offset = (uint64_t)(host - memory->ram);
+    return offset < memory->ram_size ? offset >> PAGE_SHIFT : UINT64_MAX;
+}
+
+/* Bits of the 64-byte lines that [OFFSET, OFFSET + LENGTH) of a page touches; what is behind the page does not count. */
+static inline uint64_t memory_lines_of(unsigned offset, unsigned length)
+{
+    if (offset >= PAGE_SIZE || !length)
+        return 0;
+    if (length > PAGE_SIZE - offset)
+        length = PAGE_SIZE - offset;
+    unsigned first = offset >> CODE_LINE_SHIFT, last = (offset + length - 1) >> CODE_LINE_SHIFT;
+    return (UINT64_MAX << first) & (UINT64_MAX >> (63 - last));
+}
+
 #endif

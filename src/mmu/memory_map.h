@@ -37,12 +37,4 @@ struct memory_target memory_map_find(struct memory *memory, uint64_t address, un
 /* Tells the map listeners that PAGE (or UINT64_MAX) changed. */
 void memory_map_notify(struct memory *memory, uint64_t page);
 
-/* Page number of main RAM that HOST lies in, or UINT64_MAX: page flags belong to what is written,
- * not to the address at which it was reached. */
-static inline uint64_t memory_ram_page_of(const struct memory *memory, const uint8_t *host)
-{
-    uint64_t offset = (uint64_t)(host - memory->ram);
-    return offset < memory->ram_size ? offset >> PAGE_SHIFT : UINT64_MAX;
-}
-
 #endif

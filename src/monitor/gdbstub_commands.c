@@ -281,7 +281,8 @@ static void cmd_watchpoint(struct gdbstub *stub, const char *packet)
     uint64_t address, length;
     const char *text = packet + 3;
     bool set = packet[0] == 'Z', ok = true;
-    if (!gdb_parse_range(&text, &address, &length) || address > UINT32_MAX || !length || length > WATCHPOINT_MAX_LENGTH) {
+    if (!gdb_parse_range(&text, &address, &length) || address > UINT32_MAX || !length ||
+        length > WATCHPOINT_MAX_LENGTH) {
         gdb_send_error(stub, 0x22);
         return;
     }

@@ -170,4 +170,3 @@ void gdb_set(struct gdbstub *stub, const char *packet)
         gdb_send_string(stub, "");
     }
 }
-

@@ -3,12 +3,15 @@
 
 #include "cpu/instruction_table.h"
 #include "monitor/statistics.h"
+#include "trace/trace.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define BLOCKS_SHOWN 10
+#define SITES_SHOWN  10
 #define ROWS_SHOWN   25
 
 struct row_count {
@@ -108,20 +111,99 @@ static void print_totals(struct text *out, const struct stats *s, const struct t
                 s->blocks_invalidated, s->code_page_writes);
 }
 
+/* "falls through 13 %", "-> ca918930 87 %". */
+static void print_way(struct text *out, const char **before, const struct translate_block *b, uint32_t eip, uint64_t count)
+{
+    if (count * 200 < b->executions) /* less than half a percent */
+        return;
+    text_printf(out, "%s", *before);
+    if (eip == b->eip + b->length)
+        text_printf(out, "falls through %.0f %%", percent(count, b->executions));
+    else
+        text_printf(out, "-> %08" PRIx32 " %.0f %%", eip, percent(count, b->executions));
+    *before = ", ";
+}
+
+static void print_ways(struct text *out, const struct translate_block *b)
+{
+    const char *before = "      ";
+    uint64_t shown = 0;
+
+    for (unsigned i = 2; i-- > 0;)
+        if (b->link_used[i])
+            print_way(out, &before, b, b->link_eip[i], b->taken[i]);
+    for (unsigned i = 0; i < PROFILE_TARGETS && b->targets[i].count; i++) {
+        print_way(out, &before, b, b->targets[i].eip, b->targets[i].count);
+        shown += b->targets[i].count;
+    }
+    if (b->elsewhere > shown && (b->elsewhere - shown) * 200 >= b->executions) {
+        text_printf(out, "%sothers %.0f %%", before, percent(b->elsewhere - shown, b->executions));
+        before = ", ";
+    }
+    if (*before == ',')
+        text_printf(out, "\n");
+}
+
 static void print_blocks(struct text *out, const struct translator *translator)
 {
     struct translate_block blocks[BLOCKS_SHOWN];
     unsigned count = translator_list_blocks(translator, blocks, BLOCKS_SHOWN);
+    bool exact = count && blocks[0].counted;
+    uint64_t all = exact ? translator_profiled_instructions(translator) : translator_profile_instructions(translator);
 
-    text_printf(out, count && blocks[0].counted ? "\nMost instructions executed:\n" : "\nMost linked to:\n");
+    if (exact)
+        text_printf(out, "\nMost instructions executed:\n");
+    else if (count && blocks[0].executions)
+        text_printf(out, "\nMost instructions executed, in samples of %" PRIu64 " instructions:\n", all);
+    else
+        text_printf(out, "\nMost linked to:\n");
     for (unsigned i = 0; i < count; i++) {
-        text_printf(out, "  %08" PRIx32 " (physical %08" PRIx64 ", mode %08" PRIx32 "): %u links in, ",
-                    blocks[i].linear, blocks[i].physical, blocks[i].mode, blocks[i].incoming);
-        text_printf(out, "%u instructions, %u bytes of host code", blocks[i].instructions, blocks[i].host_bytes);
-        if (blocks[i].counted)
-            text_printf(out, ", executed %" PRIu64 " times", blocks[i].executions);
+        const struct translate_block *b = &blocks[i];
+
+        text_printf(out, "  %08" PRIx32 " (physical %08" PRIx64 ", mode %08" PRIx32 "): %u links in, ", b->linear,
+                    b->physical, b->mode, b->incoming);
+        text_printf(out, "%u instructions, %u bytes of host code", b->instructions, b->host_bytes);
+        if (b->executions)
+            text_printf(out, ", %.1f %%", percent(b->executions * b->instructions, all));
+        if (b->counted)
+            text_printf(out, ", executed %" PRIu64 " times", b->executions);
         text_printf(out, "\n");
+        if (b->executions)
+            print_ways(out, b);
     }
+}
+
+static void print_site(struct text *out, const struct log *log, const struct translate_site *s)
+{
+    unsigned bits = s->mode & MODE_CS_D ? 32 : 16;
+    const char *before = ": ", *about = s->exact ? "" : "about ";
+    char insn[96];
+
+    if (!trace_disassemble(log, s->bytes, s->length, bits, s->eip, insn, sizeof insn))
+        snprintf(insn, sizeof insn, "(runs over the page's end)");
+    text_printf(out, "  %08" PRIx32 " %s", s->linear, insn);
+    if (s->reads) {
+        text_printf(out, "%s%s%" PRIu64 " slow reads", before, about, s->reads);
+        before = ", ";
+    }
+    if (s->writes) {
+        text_printf(out, "%s%s%" PRIu64 " slow writes", before, about, s->writes);
+        before = ", ";
+    }
+    if (s->faults)
+        text_printf(out, "%s%" PRIu64 " faults", before, s->faults);
+    text_printf(out, "\n");
+}
+
+static void print_sites(struct text *out, const struct log *log, const struct translator *translator)
+{
+    struct translate_site sites[SITES_SHOWN];
+    unsigned count = translator_list_sites(translator, sites, SITES_SHOWN);
+
+    if (count)
+        text_printf(out, "\nSlowest accesses, and faults:\n");
+    for (unsigned i = 0; i < count; i++)
+        print_site(out, log, &sites[i]);
 }
 
 void statistics_print_translator(struct vm *vm, bool all, struct text *out)
@@ -146,6 +228,7 @@ void statistics_print_translator(struct vm *vm, bool all, struct text *out)
     }
     print_totals(out, &stats, &summary);
     print_blocks(out, translator);
+    print_sites(out, &vm->log, translator);
     vm_thaw(vm);
     /* Without counted time nobody counts instructions in translated code. */
     uint64_t instructions = clock_is_counted(vm->clock) ? stats.instructions : 0;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define BLOCKS_LISTED 100
+#define SITES_LISTED  100
 
 struct snapshot {
     struct stats stats;
@@ -82,6 +83,39 @@ static json_t *times_to_json(const struct stats_times *times)
                      (json_int_t)times->processor, "samples", (json_int_t)times->samples, "phases-ns", phases);
 }
 
+static json_t *profile_to_json(const struct translate_block *b)
+{
+    json_t *targets = json_array();
+
+    for (unsigned i = 0; i < PROFILE_TARGETS && b->targets[i].count; i++)
+        json_array_append_new(targets, json_pack("{s:I,s:I}", "eip", (json_int_t)b->targets[i].eip, "count",
+                                                 (json_int_t)b->targets[i].count));
+    json_t *links = json_array();
+    for (unsigned i = 0; i < 2; i++)
+        if (b->link_used[i])
+            json_array_append_new(links, json_pack("{s:I,s:I}", "eip", (json_int_t)b->link_eip[i], "count",
+                                                   (json_int_t)b->taken[i]));
+    return json_pack("{s:b,s:I,s:o,s:I,s:o}", "exact", (int)b->counted, "executions", (json_int_t)b->executions, "links",
+                     links, "elsewhere", (json_int_t)b->elsewhere, "targets", targets);
+}
+
+static json_t *sites_to_json(const struct translator *translator)
+{
+    struct translate_site sites[SITES_LISTED];
+    unsigned count = translator_list_sites(translator, sites, SITES_LISTED);
+    json_t *list = json_array();
+
+    for (unsigned i = 0; i < count; i++) {
+        const struct translate_site *s = &sites[i];
+
+        json_array_append_new(list, json_pack("{s:I,s:I,s:I,s:b,s:I,s:I,s:I}", "linear", (json_int_t)s->linear, "physical",
+                                              (json_int_t)s->physical, "mode", (json_int_t)s->mode, "exact",
+                                              (int)s->exact, "reads", (json_int_t)s->reads, "writes",
+                                              (json_int_t)s->writes, "faults", (json_int_t)s->faults));
+    }
+    return list;
+}
+
 static json_t *blocks_to_json(const struct translator *translator)
 {
     struct translate_block blocks[BLOCKS_LISTED];
@@ -96,6 +130,8 @@ static json_t *blocks_to_json(const struct translator *translator)
                                   (int)b->instructions, "host-bytes", (int)b->host_bytes, "links-in", (int)b->incoming);
         if (b->counted)
             json_object_set_new(block, "executions", json_integer((json_int_t)b->executions));
+        if (b->executions)
+            json_object_set_new(block, "profile", profile_to_json(b));
         json_array_append_new(list, block);
     }
     return list;
@@ -129,11 +165,12 @@ static json_t *translator_to_json(struct vm *vm)
     vm_freeze(vm);
     translator_summarize(translator, &s);
     json_t *object = json_pack(
-        "{s:I,s:I,s:i,s:i,s:i,s:i,s:I,s:I,s:i,s:o,s:o,s:o}", "cache-size", (json_int_t)s.cache_size, "cache-used",
+        "{s:I,s:I,s:i,s:i,s:i,s:i,s:I,s:I,s:i,s:o,s:o,s:I,s:o,s:o}", "cache-size", (json_int_t)s.cache_size, "cache-used",
         (json_int_t)s.cache_used, "alive", (int)s.translations, "dead", (int)s.dead, "links", (int)s.links,
         "instructions", (int)s.instructions, "guest-bytes", (json_int_t)s.guest_bytes, "host-bytes",
         (json_int_t)s.host_bytes, "indirect-branches", (int)s.jump_entries, "blocks", blocks_to_json(translator),
-        "interpreted", rows_to_json(translator, false), "callouts", rows_to_json(translator, true));
+        "sites", sites_to_json(translator), "sampled-instructions",
+        (json_int_t)translator_profile_instructions(translator), "interpreted", rows_to_json(translator, false), "callouts", rows_to_json(translator, true));
     vm_thaw(vm);
     return object;
 }

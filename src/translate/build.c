@@ -80,13 +80,6 @@ static struct native_storage *make_storage(struct translator *t, unsigned *call_
     return s;
 }
 
-static uint64_t lines_of(unsigned offset, unsigned length)
-{
-    unsigned first = offset >> CODE_LINE_SHIFT, last = (offset + length - 1) >> CODE_LINE_SHIFT;
-
-    return (~0ull << first) & (~0ull >> (63 - last));
-}
-
 /* CODE: a copy of what is at KEY, up to the end of the page or as long as a block can get. */
 static size_t lift(struct translator *t, const struct translation_key *key, uint32_t linear, const uint8_t *code,
                    size_t available, unsigned limit)
@@ -151,11 +144,9 @@ static size_t lift_crossing(struct translator *t, const struct translation_key *
     second->entry = mmu->execute_table[next >> PAGE_SHIFT];
     if (!second->bytes || !second->entry)
         return 0;
-    bool in_ram = second->bytes >= mmu->memory->ram && second->bytes < mmu->memory->ram + mmu->memory->ram_size;
-    if (!in_ram && writable)
+    second->page = memory_ram_page_of(mmu->memory, second->bytes);
+    if (second->page == UINT64_MAX && writable)
         return 0;
-    if (in_ram)
-        second->page = (uint64_t)(second->bytes - mmu->memory->ram) >> PAGE_SHIFT;
     memcpy(code + first, second->bytes, INSTRUCTION_MAX_LENGTH);
     size_t length = lift(t, key, linear, code, first + INSTRUCTION_MAX_LENGTH, 1);
     if (length <= first) /* only the segment's end can be the reason */
@@ -221,11 +212,11 @@ struct translation *translator_build(struct translator *t, const struct translat
 
     if (!page)
         return NULL;
-    bool in_ram = page >= memory->ram && page < memory->ram + memory->ram_size;
+    uint64_t ram_page = memory_ram_page_of(memory, page);
+    bool in_ram = ram_page != UINT64_MAX;
     if (!in_ram && writable)
         return NULL; /* a device's memory: nobody tells when it changes */
     struct emitter *e = cache_begin(&t->cache);
-    uint64_t ram_page = in_ram ? (uint64_t)(page - memory->ram) >> PAGE_SHIFT : UINT64_MAX;
     uint8_t code[IR_MAX_INSNS * 15];
     unsigned offset = key->physical & PAGE_MASK;
     memcpy(code, page + offset, PAGE_SIZE - offset < sizeof code ? PAGE_SIZE - offset : sizeof code);
@@ -293,11 +284,11 @@ struct translation *translator_build(struct translator *t, const struct translat
                 made->length = (uint16_t)length;
                 made->page = ram_page;
                 unsigned in_first = length < PAGE_SIZE - offset ? (unsigned)length : PAGE_SIZE - offset;
-                made->lines = lines_of(offset, in_first);
+                made->lines = memory_lines_of(offset, in_first);
                 if (second.entry) {
                     made->second_entry = second.entry;
                     made->second_page = second.page;
-                    made->second_lines = lines_of(0, (unsigned)length - in_first);
+                    made->second_lines = memory_lines_of(0, (unsigned)length - in_first);
                 }
                 storage->call_count = t->result->call_count;
                 made->storage = storage;

@@ -20,11 +20,21 @@ static uint64_t bounce(struct vcpu *cpu, uint32_t linear)
     return (uint64_t)(uintptr_t)cpu->native.bounce - linear;
 }
 
+/* For the profile: one in some 64, with the address of the call. The frame of translated code ends at caller_stack. */
+static inline void sample_slow_access(struct vcpu *cpu, bool write)
+{
+    struct translator *t = translator_of(cpu);
+
+    if (unlikely(--t->profile.slow_countdown == 0))
+        profile_slow_access(t, ((const uint64_t *)(uintptr_t)cpu->native.caller_stack)[-1], write);
+}
+
 static uint64_t read_operand(struct vcpu *cpu, uint32_t linear, unsigned size)
 {
     struct mmu_result value = mmu_read_slow(&cpu->mmu, linear, size);
 
     cpu->stats->native_slow_reads++;
+    sample_slow_access(cpu, false);
     if (LOG_ENABLED(cpu->log, PROFILE))
         event_trace_slow_access(cpu, false);
     if (!value.ok)
@@ -36,6 +46,7 @@ static uint64_t read_operand(struct vcpu *cpu, uint32_t linear, unsigned size)
 static uint64_t write_operand(struct vcpu *cpu, uint32_t linear, unsigned size)
 {
     cpu->stats->native_slow_writes++;
+    sample_slow_access(cpu, true);
     if (LOG_ENABLED(cpu->log, PROFILE))
         event_trace_slow_access(cpu, true);
     if (!mmu_prepare_write(&cpu->mmu, linear, size))
@@ -50,6 +61,7 @@ static uint64_t update_operand(struct vcpu *cpu, uint32_t linear, unsigned size)
     struct mmu_result value = mmu_read_for_write_slow(&cpu->mmu, linear, size);
 
     cpu->stats->native_slow_writes++;
+    sample_slow_access(cpu, true);
     if (LOG_ENABLED(cpu->log, PROFILE))
         event_trace_slow_access(cpu, true);
     if (!value.ok)
@@ -76,6 +88,7 @@ static uint64_t segment_address(struct vcpu *cpu, uint32_t offset, unsigned what
     bool ok = what & 8 ? cpu_check_segment_write(cpu, segment, offset, size, &linear)
                        : cpu_check_segment_read(cpu, segment, offset, size, &linear);
 
+    sample_slow_access(cpu, what & 8);
     return ok ? (uint32_t)linear : UINT64_MAX;
 }
 
@@ -92,6 +105,7 @@ static uint64_t fpu_operand(struct vcpu *cpu, uint32_t linear, unsigned what)
 {
     unsigned size = what & 0xff;
 
+    sample_slow_access(cpu, what & 0x100);
     if ((what & 0x200) && (linear & 15))
         return 0;
     if ((linear & PAGE_MASK) + size > PAGE_SIZE || cpu_fpu_error_pending(cpu))

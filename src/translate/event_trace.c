@@ -71,6 +71,38 @@ static unsigned collect_calls(const struct translation *t, struct trace_calls *c
     return count;
 }
 
+/* What was sampled (profile.h), of a translation from before the counters were asked for. */
+static void write_sampled_profile(struct translator *t, const struct translation *made, bool live)
+{
+    struct translate_block read = {0};
+    struct trace_target targets[PROFILE_TARGETS];
+    struct trace_slow slow[IR_MAX_INSNS];
+    struct trace_profile event = {
+        .id = made->id,
+        .linear = made->linear,
+        .length = made->length,
+        .cpl = (uint8_t)MODE_CPL(made->key.mode),
+        .targets = targets,
+        .slow = slow,
+        .live = live,
+    };
+
+    profile_read(made, &read);
+    event.executions = read.executions;
+    event.taken[0] = read.taken[0];
+    event.taken[1] = read.taken[1];
+    for (unsigned i = 0; i < PROFILE_TARGETS && read.targets[i].count; i++)
+        targets[event.target_count++] = (struct trace_target){read.targets[i].eip, read.targets[i].count};
+    for (unsigned i = 0; i < made->insn_count; i++) {
+        const struct profile_site *site = &made->profile->sites[i];
+
+        if (site->reads || site->writes)
+            slow[event.slow_count++] = (struct trace_slow){i, (uint64_t)site->reads * PROFILE_SLOW_SHARE,
+                                                           (uint64_t)site->writes * PROFILE_SLOW_SHARE};
+    }
+    trace_profile(t->cpu->log, &event);
+}
+
 static void write_profile(struct translator *t, const struct translation *made, bool live)
 {
     const struct native_counters *counters = made->counters;
@@ -140,6 +172,8 @@ static void died(void *opaque, struct translation *made)
         t->profiled_instructions += made->counters->executions * made->insn_count;
         if (LOG_ENABLED(log, PROFILE))
             write_profile(t, made, false);
+    } else if (made->profile && LOG_ENABLED(log, PROFILE)) {
+        write_sampled_profile(t, made, false);
     }
     if (log->enabled)
         trace_forget(log, made->id);
@@ -161,6 +195,8 @@ void event_trace_end(struct translator *t)
 
             if (!made->dead && made->counters)
                 write_profile(t, made, true);
+            else if (!made->dead && made->profile)
+                write_sampled_profile(t, made, true);
         }
 }
 

@@ -271,7 +271,8 @@ bool lockstep_enter(struct translator *t)
         free(expected_memory);
         return true;
     }
-    if (ran < block->insn_count && cpu->state.rip != l->expected.rip) { /* left early, as it may: compare that far */
+    /* Left early, as it may: compare that far. (Where a block leads back into itself, that may be its end as well.) */
+    if (ran < block->insn_count && (cpu->state.rip != l->expected.rip || interp_step_is_requested(t->interp))) {
         struct cpu_state reached = cpu->state;
 
         access_log_undo(&l->log, memory);

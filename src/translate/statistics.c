@@ -80,11 +80,12 @@ unsigned translator_list_blocks(const struct translator *t, struct translate_blo
                 .linear = block->linear,
                 .mode = block->key.mode,
                 .instructions = block->insn_count,
+                .eip = block->key.eip,
+                .length = block->length,
                 .host_bytes = block->end - block->start,
                 .incoming = count_incoming(block),
-                .counted = block->counters != NULL,
-                .executions = block->counters ? block->counters->executions : 0,
             };
+            profile_read(block, &found);
             used = enter_sorted(blocks, used, count, &found);
         }
     return used;

@@ -35,6 +35,7 @@ static struct translation *build(struct translator *t, const struct translation_
     struct stats *stats = t->cpu->stats;
     enum stats_phase phase = stats_phase(stats);
     stats_set_phase(stats, STATS_PHASE_TRANSLATE);
+    t->profile.at = NULL; /* may have to make room */
     struct translation *made = translator_build(t, key, linear);
     event_trace_tier(t, made, linear);
     stats_set_phase(stats, phase);
@@ -47,6 +48,15 @@ static struct translation *build(struct translator *t, const struct translation_
     stats->translated_instructions += made->insn_count;
     stats->translated_bytes += made->end - made->start;
     return made;
+}
+
+struct translation *translator_find_made(struct translator *t)
+{
+    struct translation_key key;
+    uint32_t linear;
+    struct translation *found = cache_find_recent(&t->cache);
+
+    return found || !locate(t, &key, &linear) ? found : cache_find(&t->cache, &key);
 }
 
 struct translation *translator_find(struct translator *t)
@@ -101,10 +111,10 @@ static bool translate(void *opaque)
 }
 
 /* The guest instruction that a site belongs to becomes state.rip; what it and its successors were charged goes back. */
-static void return_to_site(struct translator *t)
+static void return_to_site(struct translator *t, bool faults)
 {
     struct vcpu *cpu = t->cpu;
-    const struct translation *in = cache_find_code(&t->cache, cpu->native.fault_address);
+    struct translation *in = cache_find_code(&t->cache, cpu->native.fault_address);
     const struct native_site *site = in ? cache_find_site(&t->cache, in, cpu->native.fault_address) : NULL;
 
     if (!site) {
@@ -112,6 +122,8 @@ static void return_to_site(struct translator *t)
                   (unsigned long long)cpu->native.fault_address);
         return;
     }
+    if (faults)
+        profile_fault(t, in, site->insn);
     cpu->state.rip = in->insn_eip[site->insn];
     if (in->key.mode & MODE_COUNTED)
         cpu->budget += in->insn_count - site->insn;
@@ -137,7 +149,7 @@ bool translator_go_on(struct translator *t, uint64_t left)
     case NATIVE_LEAVE_LOOKUP:
         return !cpu->state.halted;
     case NATIVE_LEAVE_FAULT:
-        return_to_site(t);
+        return_to_site(t, cpu->mmu.fault.kind != MMU_FAULT_DEVICE);
         if (unlikely(cpu->mmu.fault.kind == MMU_FAULT_DEVICE)) {
             cpu->mmu.fault.kind = MMU_FAULT_NONE;
             cpu->exception.valid = false;
@@ -149,13 +161,13 @@ bool translator_go_on(struct translator *t, uint64_t left)
         cpu_deliver_exception(cpu);
         return true;
     case NATIVE_LEAVE_DIVIDE:
-        return_to_site(t);
+        return_to_site(t, true);
         note_divide_fault(t);
         cpu_raise(cpu, EXC_DE);
         cpu_deliver_exception(cpu);
         return true;
     case NATIVE_LEAVE_STEP:
-        return_to_site(t);
+        return_to_site(t, false);
         if (t->lockstep)
             interp_request_step(t->interp);
         else /* before an interrupt: the flags that the host's fault has set in MXCSR already are this instruction's */
@@ -379,7 +391,13 @@ struct translator *translator_create(struct vcpu *cpu, struct interp *interp, co
         return NULL;
     }
     event_trace_init(t);
-    t->native = (struct interp_native){t, !options->lockstep, enter, has, translate, heat, forget};
+    t->native = (struct interp_native){t, !options->lockstep, enter, has, translate, heat, forget, NULL, NULL};
+    profile_init(t);
+    if (!t->lockstep) {
+        t->native.observe = profile_observe;
+        t->native.observed = profile_observed;
+        stats_set_bell(cpu->stats, &cpu->attention, ATTENTION_PROFILE);
+    }
     interp_set_native(interp, &t->native);
     memory_add_written_listener(cpu->mmu.memory, page_written, t);
     memory_add_code_source(cpu->mmu.memory, code_lines, t);

@@ -44,20 +44,46 @@ struct translate_summary {
     unsigned jump_entries;           /* of the table that indirect branches look in */
 };
 
+#define PROFILE_TARGETS    4u
+#define PROFILE_SLOW_SHARE 64u /* of slow accesses one in so many is attributed to its instruction */
+
 /* A living translation, for lists. */
 struct translate_block {
     uint64_t physical;
-    uint32_t linear, mode;
-    unsigned instructions, host_bytes;
+    uint32_t linear, mode, eip;
+    unsigned instructions, length, host_bytes;
     unsigned incoming;               /* links that lead to it */
-    bool counted;                    /* EXECUTIONS is known (-d profile) */
+    bool counted;                    /* the counts are exact (-d profile), not samples */
     uint64_t executions;
+    bool link_used[2];               /* [0] falls through or jumps, [1] the branch is taken */
+    uint32_t link_eip[2];
+    uint64_t taken[2];
+    uint64_t elsewhere;              /* left by no link: indirect branches, returns ... */
+    struct translate_target {
+        uint32_t eip;
+        uint64_t count;
+    } targets[PROFILE_TARGETS];      /* the commonest of these first; count 0: no more */
 };
 
-/* The vCPU is parked, for these three. */
+/* An instruction whose accesses are slow, or that faults. */
+struct translate_site {
+    uint64_t physical;
+    uint32_t linear, eip, mode;
+    bool exact;                      /* READS and WRITES are, else extrapolated */
+    uint64_t reads, writes, faults;
+    unsigned length;                 /* of BYTES: of the instruction, and what is behind it */
+    uint8_t bytes[15];
+};
+
+/* The vCPU is parked, for all of these. */
 void translator_summarize(const struct translator *translator, struct translate_summary *summary);
-/* The translations that execute most instructions, as far as that is counted, then the most linked-to; returns how many of at most COUNT. */
+/* The translations that execute most instructions, as far as that is counted or sampled, then the most linked-to; returns
+ * how many of at most COUNT. */
 unsigned translator_list_blocks(const struct translator *translator, struct translate_block *blocks, unsigned count);
+/* The slowest first; returns how many of at most COUNT. */
+unsigned translator_list_sites(const struct translator *translator, struct translate_site *sites, unsigned count);
+/* Guest instructions in samples of the executions of translations, since the beginning. */
+uint64_t translator_profile_instructions(const struct translator *translator);
 /* Guest instructions that translations executed while they were profiled (-d profile). */
 uint64_t translator_profiled_instructions(const struct translator *translator);
 /* How often translated code left an instruction of ROW (instruction table) to the interpreter, and to its C function. */

@@ -4,6 +4,7 @@
 
 #include "cache/cache.h"
 #include "frontend/lift.h"
+#include "translate/profile.h"
 #include "translate/translate.h"
 
 #include <pthread.h>
@@ -31,6 +32,7 @@ struct translator {
     uint64_t careful[CAREFUL_BLOCKS];        /* physical address + 1; 0: none */
     uint64_t interpreted[ROW_COUNT]; /* by row of the instruction table: executed for translated code */
     uint64_t called_out[ROW_COUNT];
+    struct profile profile;
     struct ir_block *ir;      /* the block being translated */
     struct lift_storage *lifted;
     struct codegen_result *result;
@@ -58,6 +60,8 @@ struct translation *translator_build(struct translator *t, const struct translat
 /* translate.c */
 void translator_take_thread(struct translator *t);
 bool translator_must_step(const struct translator *t);
+/* translate.c, for profile.c: what there is for state.rip, without making it */
+struct translation *translator_find_made(struct translator *t);
 /* translate.c, for lockstep.c */
 struct translation *translator_find(struct translator *t);
 bool translator_go_on(struct translator *t, uint64_t left);

@@ -164,6 +164,7 @@ static inline struct harness *harness_create(bool host_lahf)
     functions.ram = &h->memory[0][0];
     functions.code_lines = h->code_lines;
     h->code_lines[CODE_PAGE] = 1u << 1;
+    thunks_prepare(h->cpu);
     thunks_emit(&h->emitter, &functions, host_lahf, &h->thunks);
     cpu->mmu.read_table = harness_map(TABLE_BYTES, PROT_READ | PROT_WRITE);
     cpu->mmu.write_table = harness_map(TABLE_BYTES, PROT_READ | PROT_WRITE);
