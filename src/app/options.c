@@ -494,7 +494,9 @@ static const struct option_row rows[] = {
 
 static bool print_help(struct parse *parse, const char *value)
 {
-    fprintf(parse->out, "usage: dragoman [options] [image of the first hard disk]\n\n");
+    fprintf(parse->out, "usage: dragoman [options] [image of the first hard disk]\n"
+                        "       dragoman explain TRACE ...  a trace (-d LIST -D TRACE -dformat json) as a page for the browser\n"
+                        "       dragoman bench ...          measures the engines against the host; both have --help\n\n");
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         const struct option_row *row = &rows[i];
         char left[64];

@@ -14,6 +14,7 @@
 #define STATS_COUNTERS(X)                                                       \
     X(instructions, "guest instructions retired; without -icount the interpreter's") \
     X(instructions_interpreted, "of these by the interpreter's own loop")        \
+    X(instructions_observed, "by the interpreter for the profile, in place of translated code") \
     X(blocks_decoded, "basic blocks decoded by the interpreter")                \
     X(blocks_entered, "basic blocks entered through the run loop")              \
     X(blocks_invalidated, "basic blocks discarded because their code changed")  \
@@ -114,8 +115,8 @@ void stats_take_thread(struct stats *stats);
 void stats_begin_wait(struct stats *stats, enum stats_phase phase);
 void stats_end_wait(struct stats *stats);
 
-/* From now on the sampler sets BIT in *WORD about 100 times a second while translated code runs, or what it calls. WORD NULL:
- * not any more. WORD outlives the sampler. */
+/* From now on the sampler sets BIT in *WORD about 100 times a second while translated code runs, or what it calls. WORD
+ * outlives the sampler. */
 static inline void stats_set_bell(struct stats *stats, atomic_uint *word, unsigned bit)
 {
     stats->bell_bit = bit;

@@ -36,8 +36,8 @@ struct interp_native {
     /* Forget what was made from the byte at LINEAR, in any address space (a breakpoint). Any thread; the vCPU is
      * parked. May be NULL. */
     void (*forget)(void *opaque, uint32_t linear);
-    /* ATTENTION_PROFILE was posted: does what comes at state.rip have a translation whose executions shall be counted? Then
-     * the interpreter runs it as a block by itself, and tells of it. May be NULL, both. */
+    /* ATTENTION_PROFILE was posted: does what comes at state.rip have a translation whose executions shall be counted?
+     * Then the interpreter runs it as a block by itself, and tells of it. May be NULL, both. */
     bool (*observe)(void *opaque);
     void (*observed)(void *opaque, const struct interp_observed *observed);
 };

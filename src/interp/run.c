@@ -199,8 +199,8 @@ static void step(struct interp *interp)
 
 /* ---- bursts: blocks that have translations are interpreted one by one, for a profile ----
  *
- * Such blocks are kept under a mode of their own, so that nobody else finds them: they say nothing about whether there is
- * a translation, and need not be decoded again by the next burst. */
+ * Such blocks are kept under a mode of their own, so that nobody else finds them: they say nothing about whether there
+ * is a translation, and need not be decoded again by the next burst. */
 
 #define BURST_BLOCKS 32u
 
@@ -236,7 +236,7 @@ static bool run_observed(struct interp *interp)
     cpu->budget = 0;
     cpu->mmu.devices_alone = cpu->mode & MODE_COUNTED;
     execute(cpu, block->ops);
-    cpu->stats->instructions_interpreted += (uint64_t)(count - cpu->budget);
+    cpu->stats->instructions_observed += (uint64_t)(count - cpu->budget);
     observed.complete = cpu->budget == 0 && cpu->stats->exceptions == exceptions;
     cpu->budget += held_back;
     interp->accounted_budget += held_back;

@@ -112,7 +112,8 @@ static void print_totals(struct text *out, const struct stats *s, const struct t
 }
 
 /* "falls through 13 %", "-> ca918930 87 %". */
-static void print_way(struct text *out, const char **before, const struct translate_block *b, uint32_t eip, uint64_t count)
+static void print_way(struct text *out, const char **before, const struct translate_block *b, uint32_t eip,
+                      uint64_t count)
 {
     if (count * 200 < b->executions) /* less than half a percent */
         return;
@@ -138,6 +139,11 @@ static void print_ways(struct text *out, const struct translate_block *b)
     }
     if (b->elsewhere > shown && (b->elsewhere - shown) * 200 >= b->executions) {
         text_printf(out, "%sothers %.0f %%", before, percent(b->elsewhere - shown, b->executions));
+        before = ", ";
+    }
+    uint64_t ended = b->taken[0] + b->taken[1] + b->elsewhere; /* a fault, a segment of another shape ... */
+    if (b->executions > ended && (b->executions - ended) * 200 >= b->executions) {
+        text_printf(out, "%sleaves before its end %.0f %%", before, percent(b->executions - ended, b->executions));
         before = ", ";
     }
     if (*before == ',')
@@ -234,6 +240,7 @@ void statistics_print_translator(struct vm *vm, bool all, struct text *out)
     uint64_t instructions = clock_is_counted(vm->clock) ? stats.instructions : 0;
     text_printf(out, "\n");
     print_share(out, "Run by the interpreter as blocks of its own", stats.instructions_interpreted, instructions);
+    print_share(out, "Run by the interpreter for the profile", stats.instructions_observed, instructions);
     print_rows(out, "Left to the interpreter by translated code", interpreted, all, instructions);
     print_rows(out, "Callouts from translated code", called_out, all, instructions);
     free(interpreted);

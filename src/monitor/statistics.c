@@ -95,8 +95,8 @@ static json_t *profile_to_json(const struct translate_block *b)
         if (b->link_used[i])
             json_array_append_new(links, json_pack("{s:I,s:I}", "eip", (json_int_t)b->link_eip[i], "count",
                                                    (json_int_t)b->taken[i]));
-    return json_pack("{s:b,s:I,s:o,s:I,s:o}", "exact", (int)b->counted, "executions", (json_int_t)b->executions, "links",
-                     links, "elsewhere", (json_int_t)b->elsewhere, "targets", targets);
+    return json_pack("{s:b,s:I,s:o,s:I,s:o}", "exact", (int)b->counted, "executions", (json_int_t)b->executions,
+                     "links", links, "elsewhere", (json_int_t)b->elsewhere, "targets", targets);
 }
 
 static json_t *sites_to_json(const struct translator *translator)
@@ -108,8 +108,8 @@ static json_t *sites_to_json(const struct translator *translator)
     for (unsigned i = 0; i < count; i++) {
         const struct translate_site *s = &sites[i];
 
-        json_array_append_new(list, json_pack("{s:I,s:I,s:I,s:b,s:I,s:I,s:I}", "linear", (json_int_t)s->linear, "physical",
-                                              (json_int_t)s->physical, "mode", (json_int_t)s->mode, "exact",
+        json_array_append_new(list, json_pack("{s:I,s:I,s:I,s:b,s:I,s:I,s:I}", "linear", (json_int_t)s->linear,
+                                              "physical", (json_int_t)s->physical, "mode", (json_int_t)s->mode, "exact",
                                               (int)s->exact, "reads", (json_int_t)s->reads, "writes",
                                               (json_int_t)s->writes, "faults", (json_int_t)s->faults));
     }

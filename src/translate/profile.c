@@ -26,10 +26,12 @@ void profile_init(struct translator *t)
 
 /* ---- bursts ---- */
 
-/* Executions are told one by one to these, or counted exactly: neither misses those that the interpreter carries out. */
+/* Executions are told one by one to these, or counted exactly: neither misses those that the interpreter carries out.
+ */
 static bool is_told_otherwise(const struct log *log)
 {
-    return LOG_ENABLED(log, EXEC) || LOG_ENABLED(log, PROFILE) || LOG_ENABLED(log, IN_ASM) || trace_counts_executions(log);
+    return LOG_ENABLED(log, EXEC) || LOG_ENABLED(log, PROFILE) || LOG_ENABLED(log, IN_ASM) ||
+           trace_counts_executions(log);
 }
 
 /* Is what comes next the rest of the translation whose beginning was observed? */
@@ -86,8 +88,8 @@ static void count_edge(const struct translation *at, struct translation_profile 
     count_target(p, next_eip);
 }
 
-/* The interpreter's blocks begin where translations do, but may be shorter or longer: a translation has been executed when
- * it has been covered, by several blocks or by part of one. */
+/* The interpreter's blocks begin where translations do, but may be shorter or longer: a translation has been executed
+ * when it has been covered, by several blocks or by part of one. */
 void profile_observed(void *translator, const struct interp_observed *observed)
 {
     struct translator *t = translator;
@@ -207,7 +209,8 @@ static uint64_t weight(const struct translate_site *s)
     return s->reads + s->writes + 16 * s->faults; /* a fault costs so much more */
 }
 
-static unsigned enter_site(struct translate_site *sites, unsigned used, unsigned capacity, const struct translate_site *new)
+static unsigned enter_site(struct translate_site *sites, unsigned used, unsigned capacity,
+                           const struct translate_site *new)
 {
     unsigned at = used;
 
@@ -243,8 +246,7 @@ static void read_site(const struct translation *from, unsigned insn, struct tran
 static void read_bytes(const struct translator *t, struct translate_site *site)
 {
     bool writable;
-    const uint8_t *page =
-        memory_page_pointer(t->cpu->mmu.memory, site->physical & ~(uint64_t)PAGE_MASK, &writable);
+    const uint8_t *page = memory_page_pointer(t->cpu->mmu.memory, site->physical & ~(uint64_t)PAGE_MASK, &writable);
     unsigned offset = site->physical & PAGE_MASK, room = PAGE_SIZE - offset;
 
     site->length = page ? (room < sizeof site->bytes ? room : sizeof site->bytes) : 0;

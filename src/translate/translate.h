@@ -77,8 +77,8 @@ struct translate_site {
 
 /* The vCPU is parked, for all of these. */
 void translator_summarize(const struct translator *translator, struct translate_summary *summary);
-/* The translations that execute most instructions, as far as that is counted or sampled, then the most linked-to; returns
- * how many of at most COUNT. */
+/* The translations that execute most instructions, as far as that is counted or sampled, then the most linked-to;
+ * returns how many of at most COUNT. */
 unsigned translator_list_blocks(const struct translator *translator, struct translate_block *blocks, unsigned count);
 /* The slowest first; returns how many of at most COUNT. */
 unsigned translator_list_sites(const struct translator *translator, struct translate_site *sites, unsigned count);

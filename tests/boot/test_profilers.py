@@ -84,6 +84,12 @@ def check_statistics(stats, translates=True):
     check(0 < translator["cache-used"] <= translator["cache-size"], "cache")
     check(translator["blocks"] and all(b["host-bytes"] > 0 for b in translator["blocks"]), "no blocks")
     check(translator["callouts"].get("OUT", 0) > 10, f"callouts {translator['callouts']}")
+    for block in translator["blocks"]:
+        if "profile" in block:
+            told = block["profile"]
+            ways = sum(link["count"] for link in told["links"]) + told["elsewhere"]
+            targets = sum(target["count"] for target in told["targets"])
+            check(ways <= told["executions"] and targets <= told["elsewhere"], f"odd profile {block}")
 
 
 def statistics_json():
@@ -274,6 +280,22 @@ def reuse():
         check(len(set(places)) < len(places), "no address was used twice")
 
 
+def profile():
+    """What translated code does, from samples."""
+    engine_translates()
+    if "lockstep" in EXTRA_OPTIONS:
+        raise Skip("both engines run everything")
+    with Run(["-stats", "all.json"], guest=linux()) as run:
+        check(run.status == 0 and "ea4d0a24dabcaa11f9aa979b872d162b" in run.out, f"status {run.status}: {run.out[-500:]}")
+        stats = json.loads(run.read("all.json"))
+        check_statistics(stats)
+    translator, sampled = stats["translator"], stats["counters"]["instructions_observed"]
+    check(sampled > 1000 and translator["sampled-instructions"] > 1000, f"hardly any samples: {sampled}")
+    first = translator["blocks"][0]["profile"]
+    check(first["executions"] > 10 and not first["exact"], f"the first block is not hot: {first}")
+    check(translator["sites"] and all(s["reads"] or s["writes"] or s["faults"] for s in translator["sites"]), "no sites")
+
+
 # ---- the tools ----
 
 
@@ -370,6 +392,6 @@ def gdb_backtrace():
 
 
 CASES = [statistics_json, statistics_interp, statistics_text, statistics_nowhere, statistics_monitors, perf_map, jit_dump,
-         refused, reuse, perf_reports_map, perf_reports_dump, gdb_backtrace]
+         refused, reuse, profile, perf_reports_map, perf_reports_dump, gdb_backtrace]
 wanted = sys.argv[3:]
 sys.exit(run_cases([(c.__name__, c) for c in CASES if not wanted or c.__name__ in wanted]))

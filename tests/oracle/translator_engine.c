@@ -354,7 +354,7 @@ struct engine *engine_create_translator(uint32_t epilogue, int64_t budget, const
         free(e);
         return NULL;
     }
-    e->native = (struct interp_native){e, false, enter, has, translate, heat, NULL};
+    e->native = (struct interp_native){e, false, enter, has, translate, heat, NULL, NULL, NULL};
     interp_set_native(machine->interp, &e->native);
     e->reference = engine_create_interp(epilogue, budget);
     return &e->machine.engine;

@@ -73,14 +73,9 @@ static inline struct engine_pair *pair_create_default(void)
 static inline void pair_destroy(struct engine_pair *p)
 {
     interp_set_native(p->machine[TIER1]->interp, NULL);
-    for (unsigned i = 0; i < ENGINES; i++) {
-        if (i == TIER1) { /* it listens to the memory to the end */
-            bare_machine_destroy(p->machine[i]);
-            translator_destroy(p->translator);
-        } else {
-            bare_machine_destroy(p->machine[i]);
-        }
-    }
+    translator_destroy(p->translator); /* tells the vCPU's log its last */
+    for (unsigned i = 0; i < ENGINES; i++)
+        bare_machine_destroy(p->machine[i]);
     free(p);
 }
 
@@ -100,12 +95,14 @@ static inline void pair_write32(struct engine_pair *p, uint32_t physical, uint32
 /* Bytes in hex; returns how many. */
 static inline size_t pair_code(struct engine_pair *p, uint32_t physical, const char *hex)
 {
-    uint8_t bytes[4096];
+    uint8_t bytes[256];
     size_t count = 0;
     unsigned byte;
 
-    for (int used; sscanf(hex, " %2x%n", &byte, &used) == 1; hex += used)
+    for (int used; sscanf(hex, " %2x%n", &byte, &used) == 1; hex += used) {
+        assert_true(count < sizeof bytes);
         bytes[count++] = (uint8_t)byte;
+    }
     pair_write(p, physical, bytes, count);
     return count;
 }

@@ -1,5 +1,5 @@
-/* The profile that is always on: its proportions are the guest's, it changes nothing that the guest computes, and it leaves
- * nothing behind. Time is counted in most of these, so that the bursts come at the same places each time. */
+/* The profile that is always on: its proportions are the guest's, it changes nothing that the guest computes, and it
+ * leaves nothing behind. Time is counted in most of these, so that the bursts come at the same places each time. */
 #include "engine_pair.h"
 
 #include "interp/block.h"
@@ -15,15 +15,6 @@ static struct engine_pair *create(const struct translate_options *options, bool 
     for (unsigned i = 0; i < ENGINES && counted; i++)
         p->machine[i]->cpu->mode |= MODE_COUNTED;
     return p;
-}
-
-static void destroy(struct engine_pair *p)
-{
-    interp_set_native(p->machine[TIER1]->interp, NULL);
-    translator_destroy(p->translator);
-    for (unsigned i = 0; i < ENGINES; i++)
-        bare_machine_destroy(p->machine[i]);
-    free(p);
 }
 
 /* Both engines for the same instructions, slice by slice; a burst at the beginning of each. True: they have halted. */
@@ -87,7 +78,7 @@ static void test_branch(void **state)
     assert_int_equal(b.elsewhere, 0);
     b = block_at(p, CODE + 5);
     expect_share("back", b.taken[1], b.executions, 1);
-    destroy(p);
+    pair_destroy(p);
 }
 
 /* Translations shorter than the interpreter's blocks. */
@@ -107,7 +98,7 @@ static void test_short_translations(void **state)
     pair_set(p, GPR_CX, 1000000000);
     run_slices(p, 1000, 300, "short translations");
     expect_share("through", block_at(p, CODE).taken[0], block_at(p, CODE).executions, 1);
-    destroy(p);
+    pair_destroy(p);
 }
 
 /* Translations longer than the interpreter's blocks cannot be had with 48 instructions at most; a breakpoint would end
@@ -129,7 +120,7 @@ static void test_long_blocks(void **state)
     struct translate_block b = block_at(p, CODE);
     assert_int_equal(b.instructions, 48);
     expect_share("through", b.taken[0], b.executions, 1);
-    destroy(p);
+    pair_destroy(p);
 }
 
 struct bell {
@@ -170,10 +161,11 @@ static void test_real_time(void **state)
     pthread_join(thread, NULL);
     expect_share("taken", b.taken[1], b.executions, 0.25);
     assert_true(translator_profile_instructions(p->translator) > 0);
-    destroy(p);
+    pair_destroy(p);
 }
 
-/* A loop through a table of jumps whose entries are used in turn: WHICH of 32 targets each is, all of which jump back. */
+/* A loop through a table of jumps whose entries are used in turn: WHICH of 32 targets each is, all of which jump back.
+ */
 static void run_indirect(struct engine_pair *p, const uint8_t *which, unsigned mask)
 {
     char code[128];
@@ -209,7 +201,7 @@ static void test_indirect(void **state)
     expect_share("second", b.targets[1].count, b.elsewhere, 0.25);
     expect_share("third", b.targets[2].count, b.elsewhere, 0.125);
     expect_share("fourth", b.targets[3].count, b.elsewhere, 0.125);
-    destroy(p);
+    pair_destroy(p);
 }
 
 /* More targets than slots: one that is common is told, and nothing is said of the others that is not so. */
@@ -227,7 +219,7 @@ static void test_many_targets(void **state)
     expect_share("commonest", b.targets[0].count, b.elsewhere, 0.5);
     for (unsigned i = 1; i < PROFILE_TARGETS; i++)
         assert_true(b.targets[i].count * 10 < b.elsewhere);
-    destroy(p);
+    pair_destroy(p);
 }
 
 /* Nothing of the interpreter's is found where there are translations. */
@@ -252,7 +244,7 @@ static void test_nothing_left(void **state)
     uint64_t decoded = p->machine[TIER1]->stats.blocks_decoded;
     run_slices(p, 300, 200, "nothing left, again");
     assert_true(p->machine[TIER1]->stats.blocks_decoded - decoded < 3); /* they are kept */
-    destroy(p);
+    pair_destroy(p);
 }
 
 /* Code that is written to dies in all its forms. */
@@ -270,7 +262,7 @@ static void test_results(void **state)
     pair_start(p, 0, CODE, STACK);
     run_slices(p, 1500, 60, "code that is written to");
     assert_true(p->machine[TIER1]->stats.blocks_invalidated > 100);
-    destroy(p);
+    pair_destroy(p);
 }
 
 /* An iteration reads across a line and a page, which C carries out, and has an innocent access beside it. */
@@ -300,7 +292,7 @@ static void test_slow_sites(void **state)
         if (told < 0.7 * true_count || told > 1.4 * true_count)
             fail_msg("%s: %.0f of %.0f", write ? "writes" : "reads", told, true_count);
     }
-    destroy(p);
+    pair_destroy(p);
 }
 
 static void test_faults(void **state)
@@ -318,7 +310,7 @@ static void test_faults(void **state)
     assert_int_equal(site.linear, CODE + 1);
     uint64_t faults = p->machine[TIER1]->stats.page_faults;
     assert_true(site.faults > 100 && site.faults <= faults); /* others were interpreted */
-    destroy(p);
+    pair_destroy(p);
 }
 
 /* Where every instruction boundary matters there are no bursts. */
@@ -336,7 +328,7 @@ static void test_off(void **state)
     assert_true(interp_set_breakpoint(p->machine[TIER1]->interp, CODE + 9, false));
     run_slices(p, 100, 200, "no breakpoint");
     assert_true(translator_profile_instructions(p->translator) > 0);
-    destroy(p);
+    pair_destroy(p);
 
     options.lockstep = true;
     p = create(&options, false);
@@ -347,7 +339,7 @@ static void test_off(void **state)
     cpu_post_attention(p->machine[TIER1]->cpu, ATTENTION_PROFILE);
     pair_run(p, "lockstep");
     assert_int_equal(translator_profile_instructions(p->translator), 0);
-    destroy(p);
+    pair_destroy(p);
 }
 
 /* The sampler's request reaches the processor, and only while translated code runs. */
@@ -371,7 +363,7 @@ static void test_bell(void **state)
         nanosleep(&pause, NULL);
     assert_int_equal(atomic_load(attention), ATTENTION_PROFILE);
     stats_sampler_destroy(sampler);
-    destroy(p);
+    pair_destroy(p);
 }
 
 int main(void)
