@@ -268,8 +268,6 @@ static uint32_t emit_access(struct emitter *e, unsigned size, unsigned table, ui
     emit_push(e, R8);
     emit_push(e, R10);
     emit_push(e, R11);
-    emit_load(e, 8, RAX, rm_base(RSP, 24)); /* the return address: for profiles */
-    emit_store(e, 8, CPU(native.fault_address), RAX);
     emit_mov(e, 8, RDI, R15);
     emit_mov(e, 4, RSI, R8);
     emit_mov_immediate(e, 4, RDX, size);

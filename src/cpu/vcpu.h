@@ -266,7 +266,7 @@ struct instruction_row;
 struct native_context {
     void *translator;       /* struct translator *, or NULL */
     void *jump_cache;       /* struct native_jump *: where indirect branches are looked up */
-    uint64_t fault_address; /* host return address of the call that met a guest fault, or that accesses memory in C */
+    uint64_t fault_address; /* host return address of the call that met a guest fault */
     /* Guest calls that translated code has not returned from are on the host's stack, too: thunks.h */
     uint64_t caller_stack;  /* RSP of native enter: no calls */
     uint64_t stack_limit;   /* RSP from which on calls are forgotten */

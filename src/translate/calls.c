@@ -20,13 +20,13 @@ static uint64_t bounce(struct vcpu *cpu, uint32_t linear)
     return (uint64_t)(uintptr_t)cpu->native.bounce - linear;
 }
 
-/* For the profile: one in some 64, with the address of the call. The frame of translated code ends at caller_stack. */
+/* For the profile: one in some 64. */
 static inline void sample_slow_access(struct vcpu *cpu, bool write)
 {
     struct translator *t = translator_of(cpu);
 
     if (unlikely(--t->profile.slow_countdown == 0))
-        profile_slow_access(t, ((const uint64_t *)(uintptr_t)cpu->native.caller_stack)[-1], write);
+        profile_slow_access(t, write);
 }
 
 static uint64_t read_operand(struct vcpu *cpu, uint32_t linear, unsigned size)

@@ -281,8 +281,9 @@ void event_trace_executed(struct vcpu *cpu, const void *token)
 void event_trace_slow_access(struct vcpu *cpu, bool write)
 {
     const struct code_cache *cache = &translator_of(cpu)->cache;
-    const struct translation *in = cache_find_code(cache, cpu->native.fault_address);
-    const struct native_site *site = in ? cache_find_site(cache, in, cpu->native.fault_address) : NULL;
+    uint64_t address = native_return_address(cpu);
+    const struct translation *in = cache_find_code(cache, address);
+    const struct native_site *site = in ? cache_find_site(cache, in, address) : NULL;
 
     if (!site || !in->counters)
         return;

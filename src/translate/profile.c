@@ -77,11 +77,17 @@ static void count_target(struct translation_profile *p, uint32_t eip)
     count(&least->count);
 }
 
+/* Is link I a direct edge? Not what an inline cache was filled with, whose targets are counted as such. */
+static bool is_direct(const struct translation *at, unsigned i)
+{
+    return at->links[i].exit.used && at->links[i].kind != IR_LINK_INDIRECT;
+}
+
 /* AT was left for NEXT_EIP. */
 static void count_edge(const struct translation *at, struct translation_profile *p, uint32_t next_eip)
 {
     for (unsigned i = 0; i < 2; i++)
-        if (at->links[i].exit.used && at->links[i].eip == next_eip) {
+        if (is_direct(at, i) && at->links[i].eip == next_eip) {
             count(&p->taken[i]);
             return;
         }
@@ -124,8 +130,10 @@ static uint32_t next_interval(struct profile *profile)
     return 1 + (uint32_t)((profile->random >> 33) % (2 * PROFILE_SLOW_SHARE - 1));
 }
 
-void profile_slow_access(struct translator *t, uint64_t return_address, bool write)
+void profile_slow_access(struct translator *t, bool write)
 {
+    uint64_t return_address = native_return_address(t->cpu);
+
     t->profile.slow_countdown = next_interval(&t->profile);
     if (t->lockstep)
         return;
@@ -195,7 +203,7 @@ static void read_sampled(const struct translation_profile *from, struct translat
 void profile_read(const struct translation *from, struct translate_block *to)
 {
     for (unsigned i = 0; i < 2; i++) {
-        to->link_used[i] = from->links[i].exit.used;
+        to->link_used[i] = is_direct(from, i);
         to->link_eip[i] = from->links[i].eip;
     }
     if (from->counters)

@@ -40,8 +40,8 @@ void profile_init(struct translator *t);
 /* The observers of struct interp_native. */
 bool profile_observe(void *translator);
 void profile_observed(void *translator, const struct interp_observed *observed);
-/* RETURN_ADDRESS: in translated code. */
-void profile_slow_access(struct translator *t, uint64_t return_address, bool write);
+/* The translated code that has called C, to read or write memory. */
+void profile_slow_access(struct translator *t, bool write);
 void profile_fault(struct translator *t, struct translation *in, unsigned insn);
 /* Counts, exact ones if there are, and where they lead. */
 void profile_read(const struct translation *from, struct translate_block *to);

@@ -73,5 +73,10 @@ bool lockstep_enter(struct translator *t);
 /* calls.c */
 extern const struct native_functions translator_functions;
 struct translator *translator_of(const struct vcpu *cpu);
+/* Where the translated code goes on that has called C. */
+static inline uint64_t native_return_address(const struct vcpu *cpu)
+{
+    return ((const uint64_t *)(uintptr_t)cpu->native.stack)[-1];
+}
 
 #endif

@@ -131,7 +131,7 @@ static void measure(struct rig *rig, const char *what)
                   rig->translator ? "translated " : "interpreted", samples[SAMPLES / 2], samples[SAMPLES * 9 / 10]);
     assert_true(samples[SAMPLES / 2] < MOST_NANOSECONDS);
     if (rig->translator)
-        assert_true(rig->machine->stats.translations > 0 && rig->machine->stats.native_entries >= SAMPLES);
+        assert_true(rig->machine->stats.translations > 0 && rig->machine->stats.native_entries > SAMPLES / 2);
 }
 
 struct piece {
