@@ -1,5 +1,7 @@
 #include "devices/vga_internal.h"
 
+#include "base/file.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -143,23 +145,6 @@ static uint32_t power_of_two(uint32_t size)
     return power;
 }
 
-static bool read_whole(int fd, uint8_t *to, size_t size)
-{
-    while (size) {
-        ssize_t got = read(fd, to, size);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0) {
-            if (got == 0)
-                errno = EIO; /* it shrank under our hands */
-            return false;
-        }
-        to += got;
-        size -= (size_t)got;
-    }
-    return true;
-}
-
 static bool read_rom(struct vga *vga, int fd, const char *path, struct error *err)
 {
     struct stat status;
@@ -175,7 +160,7 @@ static bool read_rom(struct vga *vga, int fd, const char *path, struct error *er
     if (!vga->rom)
         return error_set(err, "out of memory for video BIOS '%s'", path);
     memset(vga->rom, 0xff, vga->rom_size);
-    if (!read_whole(fd, vga->rom, (size_t)status.st_size))
+    if (!file_read_whole(fd, vga->rom, (size_t)status.st_size))
         return error_set(err, "cannot read video BIOS '%s': %s", path, strerror(errno));
     if (vga->rom[0] != 0x55 || vga->rom[1] != 0xaa)
         return error_set(err, "video BIOS '%s' does not begin with 55 AA: it is no option ROM", path);

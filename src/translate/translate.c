@@ -188,7 +188,7 @@ bool translator_go_on(struct translator *t, uint64_t left)
     struct translation *target = translator_find(t);
     if (target && t->cache.evictions == evictions)
         cache_link(&t->cache, link, target);
-    return true;
+    return target != NULL; /* nobody need look for it again before it has been interpreted */
 }
 
 uint64_t translator_run(struct translator *t, const struct translation *translation)

@@ -1,6 +1,7 @@
 /* -bios: the firmware ROM. */
 #include "vm/board_pc.h"
 
+#include "base/file.h"
 #include "devices/pci/i440fx.h"
 
 #include <errno.h>
@@ -11,23 +12,6 @@
 #include <unistd.h>
 
 #define LOW_ROM_SIZE (128u << 10)
-
-static bool read_whole(int fd, uint8_t *to, size_t size)
-{
-    while (size) {
-        ssize_t got = read(fd, to, size);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0) {
-            if (got == 0)
-                errno = EIO; /* it shrank under our hands */
-            return false;
-        }
-        to += got;
-        size -= (size_t)got;
-    }
-    return true;
-}
 
 static bool read_rom(struct board_rom *rom, int fd, const char *path, struct error *err)
 {
@@ -43,7 +27,7 @@ static bool read_rom(struct board_rom *rom, int fd, const char *path, struct err
     rom->bytes = aligned_alloc(PAGE_SIZE, rom->size);
     if (!rom->bytes)
         return error_set(err, "out of memory for ROM '%s'", path);
-    if (!read_whole(fd, rom->bytes, rom->size))
+    if (!file_read_whole(fd, rom->bytes, rom->size))
         return error_set(err, "cannot read ROM '%s': %s", path, strerror(errno));
     return true;
 }
