@@ -178,10 +178,13 @@ static void emit_data_pointer(struct generator *g)
         while (g->block->ops[probe].opcode != IR_PROBE)
             probe--;
         const struct ir_address *a = &g->block->ops[probe].address;
-        if (a->base.kind == IR_VALUE_NONE)
+        bool base = a->base.kind != IR_VALUE_NONE, index = a->index.kind != IR_VALUE_NONE;
+        if (!base && !index)
             emit_mov_immediate(g->e, 4, R8, (uint32_t)a->displacement);
         else
-            emit_lea(g->e, 4, R8, rm_base(register_of(g, a->base), a->displacement));
+            emit_lea(g->e, 4, R8,
+                     rm_indexed(base ? register_of(g, a->base) : NO_REGISTER, index ? register_of(g, a->index) : NO_REGISTER,
+                                a->scale, a->displacement));
     }
     emit_store(g->e, 4, CPU(state.x87.fdp), g->in_group ? R8 : g->linear);
 }

@@ -1,5 +1,5 @@
-/* Probe sharing: accesses at constant offsets from a few general registers, or at constant addresses, cost one TLB lookup a
- * register and neighbourhood.
+/* Probe sharing: accesses at constant offsets from a few general registers, or sums of two, or at constant addresses, cost
+ * one TLB lookup for each such neighbourhood.
  *
  * A group is a run of PROBEs (constants may move their registers on the way, as pushes and pops do) with nothing in between
  * that could change what the TLB says: no call, no exit, no other probe.  Its first PROBE proves for each of the group's
@@ -18,8 +18,7 @@ static bool may_join(const struct ir_block *block, unsigned index)
 {
     const struct ir_op *op = &block->ops[index];
 
-    if (op->opcode != IR_PROBE || op->address.index.kind != IR_VALUE_NONE ||
-        (op->address.base.kind != IR_VALUE_GUEST && op->address.base.kind != IR_VALUE_NONE))
+    if (op->opcode != IR_PROBE || op->address.base.kind == IR_VALUE_TEMP || op->address.index.kind == IR_VALUE_TEMP)
         return false;
     for (unsigned i = index + 1; i < block->op_count && block->ops[i].opcode != IR_PROBE; i++) {
         if (block->ops[i].insn != op->insn)
@@ -111,6 +110,26 @@ static void follow(struct movement *m, const struct ir_op *op)
     }
 }
 
+static unsigned register_number(struct ir_value value)
+{
+    return value.kind == IR_VALUE_GUEST ? value.number : NO_BASE;
+}
+
+static bool is_lost(const struct movement *m, const struct ir_address *a)
+{
+    return m->lost[register_number(a->base)] || m->lost[register_number(a->index)];
+}
+
+/* From what the address's registers were as the group began; of a constant address the address itself. */
+static int64_t offset_of(const struct movement *m, const struct ir_address *a)
+{
+    unsigned base = register_number(a->base), index = register_number(a->index);
+
+    if (base == NO_BASE && index == NO_BASE)
+        return (uint32_t)a->displacement;
+    return m->moved[base] + m->moved[index] * (1 << a->scale) + a->displacement;
+}
+
 /* 16-byte operands that must be aligned are so together or not at all. */
 static bool agrees(const struct probe_range *range, const struct ir_op *op, int64_t offset)
 {
@@ -119,21 +138,23 @@ static bool agrees(const struct probe_range *range, const struct ir_op *op, int6
     return range->aligned == (offset & 15);
 }
 
-/* The range that OP, at OFFSET from its base as the group began, is in or may begin; MAXIMUM: of ranges. */
-static struct probe_range *find_range(struct probe_group *group, const struct ir_op *op, unsigned base, int64_t offset,
-                                      unsigned maximum)
+/* The range that OP, at OFFSET from what its registers were as the group began, is in or may begin; MAXIMUM: of ranges. */
+static struct probe_range *find_range(struct probe_group *group, const struct ir_op *op, int64_t offset, unsigned maximum)
 {
+    unsigned base = register_number(op->address.base), index = register_number(op->address.index);
+    bool constant = base == NO_BASE && index == NO_BASE;
     bool misaligned = op->probe == IR_PROBE_FPU_ALIGNED && (offset & 15), in_page = (offset & PAGE_MASK) + op->size <= PAGE_SIZE;
 
-    if (base == NO_BASE && (misaligned || !in_page)) /* for certain */
+    if (constant && (misaligned || !in_page)) /* for certain */
         return NULL;
     for (unsigned k = 0; k < group->range_count; k++) {
         struct probe_range *range = &group->ranges[k];
         int64_t low = offset < range->low ? offset : range->low;
         int64_t high = offset + op->size > range->high ? offset + op->size : range->high;
 
-        if (range->base != base || high - low > MAX_RANGE || !agrees(range, op, offset) ||
-            (base == NO_BASE && (uint64_t)low >> PAGE_SHIFT != (uint64_t)(high - 1) >> PAGE_SHIFT))
+        if (range->base != base || range->index != index || (index != NO_BASE && range->scale != op->address.scale) ||
+            high - low > MAX_RANGE || !agrees(range, op, offset) ||
+            (constant && (uint64_t)low >> PAGE_SHIFT != (uint64_t)(high - 1) >> PAGE_SHIFT))
             continue;
         range->low = low;
         range->high = high;
@@ -142,7 +163,10 @@ static struct probe_range *find_range(struct probe_group *group, const struct ir
     if (group->range_count == maximum)
         return NULL;
     struct probe_range *range = &group->ranges[group->range_count++];
-    *range = (struct probe_range){.base = (uint8_t)base, .low = offset, .high = offset + op->size, .aligned = NOT_ALIGNED};
+    *range = (struct probe_range){.base = (uint8_t)base,
+                                  .index = (uint8_t)index,
+                                  .scale = op->address.scale,
+                                  .low = offset, .high = offset + op->size, .aligned = NOT_ALIGNED};
     return range;
 }
 
@@ -163,19 +187,17 @@ static unsigned find_group(struct generator *g, unsigned first, const bool *busy
             maximum = 1;
         }
         if (op->opcode == IR_PROBE) {
-            unsigned base = op->address.base.kind == IR_VALUE_GUEST ? op->address.base.number : NO_BASE;
-            int64_t displacement = base == NO_BASE ? (int64_t)(uint32_t)op->address.displacement : op->address.displacement;
-
-            if (!may_join(block, i) || m.lost[base])
+            if (!may_join(block, i) || is_lost(&m, &op->address))
                 break;
-            struct probe_range *range = find_range(&group, op, base, m.moved[base] + displacement, maximum);
+            int64_t offset = offset_of(&m, &op->address);
+            struct probe_range *range = find_range(&group, op, offset, maximum);
             if (!range)
                 break;
             range->write |= op->access != IR_ACCESS_READ;
             if (op->probe == IR_PROBE_FPU_ALIGNED)
-                range->aligned = (uint8_t)((m.moved[base] + displacement) & 15);
+                range->aligned = (uint8_t)(offset & 15);
             g->range_of[i] = (uint8_t)(range - group.ranges);
-            g->offset_in_group[i] = m.moved[base] + displacement;
+            g->offset_in_group[i] = offset;
             group.last = (uint16_t)last_use(block, i);
             if (++members - group.range_count > saved) {
                 saved = members - group.range_count;
@@ -233,12 +255,18 @@ static void emit_constant_range(struct generator *g, const struct probe_range *r
     emit_op(g->e, 8, 0x01, R8, rm_register(to)); /* add */
 }
 
+static unsigned host_register(unsigned number)
+{
+    return number == NO_BASE ? NO_REGISTER : number == GPR_SP ? R14 : number;
+}
+
 /* Host register TO = address on the host of the range's lowest byte. */
 static void emit_range(struct generator *g, const struct probe_range *range, unsigned to, struct tail *tail)
 {
     struct emitter *e = g->e;
 
-    emit_lea(e, 4, R8, rm_base(range->base == GPR_SP ? R14 : range->base, (int32_t)range->low)); /* modulo 2^32 */
+    emit_lea(e, 4, R8, /* modulo 2^32 */
+             rm_indexed(host_register(range->base), host_register(range->index), range->scale, (int32_t)range->low));
     if (range->aligned != NOT_ALIGNED) {
         unsigned behind = (range->aligned - (unsigned)range->low) & 15;
 
@@ -275,7 +303,7 @@ void emit_group_probe(struct generator *g, const struct ir_op *op)
     if (!tail)
         return;
     for (unsigned k = 0; k < group->range_count; k++) {
-        if (group->ranges[k].base == NO_BASE)
+        if (group->ranges[k].base == NO_BASE && group->ranges[k].index == NO_BASE)
             emit_constant_range(g, &group->ranges[k], range_registers[k], tail);
         else
             emit_range(g, &group->ranges[k], range_registers[k], tail);

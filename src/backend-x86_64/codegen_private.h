@@ -35,10 +35,11 @@ struct tail {
 };
 
 /* PROBEs that share lookups: codegen_group.c */
-#define NO_BASE 8u         /* a constant address */
+#define NO_BASE 8u
 #define NOT_ALIGNED 0xffu
 struct probe_range {
-    uint8_t base;          /* general register, or NO_BASE */
+    uint8_t base, index;   /* general registers, or NO_BASE; neither: a constant address */
+    uint8_t scale;         /* log2 */
     uint8_t aligned;       /* offset modulo 16 of operands that must be aligned */
     bool write;
     int64_t low, high;     /* from the register's value at the group's first PROBE; HIGH: behind the last byte */

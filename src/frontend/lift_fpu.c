@@ -8,7 +8,8 @@
 #include <string.h>
 
 /* Loads that leave nothing of the destination register. */
-static const uint16_t whole_loads[] = {ROW_MOVAPS, ROW_MOVAPD, ROW_MOVUPS, ROW_MOVUPD, ROW_MOVDQA, ROW_MOVDQU};
+static const uint16_t whole_loads[] = {ROW_MOVAPS, ROW_MOVAPD, ROW_MOVUPS, ROW_MOVUPD, ROW_MOVDQA, ROW_MOVDQU,
+                                       ROW_MOVD, ROW_MOVQ /* zero what they do not load */};
 /* 16-byte operands that need not be aligned. */
 static const uint16_t unaligned_rows[] = {ROW_MOVUPS, ROW_MOVUPD, ROW_MOVDQU};
 static const uint16_t interpreted_rows[] = {ROW_FNCLEX, ROW_FNINIT, ROW_MASKMOVQ, ROW_MASKMOVDQU, ROW_CLFLUSH,
@@ -106,7 +107,8 @@ static void add_register(struct lift *l, struct ir_op *op, const struct operand 
         else
             fpu->rm_is_gpr = true;
     } else if (o->kind == OPERAND_XMM) {
-        bool whole = o->written && IS_ONE_OF(l->insn->row, whole_loads);
+        bool scalar = (l->insn->row == ROW_MOVSS || l->insn->row == ROW_MOVSD) && op->a.kind == IR_VALUE_MEM;
+        bool whole = o->written && (scalar || IS_ONE_OF(l->insn->row, whole_loads));
 
         if (!whole)
             fpu->xmm_read |= (uint16_t)(1u << o->number);

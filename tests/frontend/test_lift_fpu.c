@@ -86,6 +86,10 @@ static void test_sse(void **state)
         {FLAT_SSE, "f3 0f 6f 0b", "probe.16.fpu r [ebx]; fpu.4 none, m {sse f3 1 6f 0b xmm_written 2}"},
         {FLAT_SSE, "0f 29 0b", "probe.16.fpu_aligned w [ebx]; fpu.4 m, none {sse 0 1 29 0b xmm_read 2}"},
         {FLAT_SSE, "0f 2b 3b", "probe.16.fpu_aligned w [ebx]; fpu.4 m, none {sse 0 1 2b 3b xmm_read 80}"},
+        {FLAT_SSE, "f3 0f 10 0b", "probe.4.fpu r [ebx]; fpu.4 none, m {sse f3 1 10 0b xmm_written 2}"}, /* the rest: 0 */
+        {FLAT_SSE, "f2 0f 10 0b", "probe.8.fpu r [ebx]; fpu.4 none, m {sse f2 1 10 0b xmm_written 2}"},
+        {FLAT_SSE, "66 0f 6e c8", "fpu.4 none, eax {sse 66 1 6e c8 rm xmm_written 2}"},
+        {FLAT_SSE, "f3 0f 7e ca", "fpu.4 none, none {sse f3 1 7e ca xmm_read 4 xmm_written 2}"},
         {FLAT_SSE, "f3 0f 10 ca", "fpu.4 none, none {sse f3 1 10 ca xmm_read 6 xmm_written 2}"},
         {FLAT_SSE, "0f 12 0b", "probe.8.fpu r [ebx]; fpu.4 none, m {sse 0 1 12 0b xmm_read 2 xmm_written 2}"},
         {FLAT_SSE, "0f 17 0b", "probe.8.fpu w [ebx]; fpu.4 m, none {sse 0 1 17 0b xmm_read 2}"},
