@@ -176,17 +176,19 @@ static bool is_at_start(const struct test_case *c, const struct oracle_output *o
 }
 
 /* At which boundary of C the state OUT was the interpreter's; if at none, that where it is at the same place. 0: before
- * the first instruction. */
+ * the first instruction, or behind more of them than are looked at. */
 static uint32_t find_boundary(struct translator_engine *e, const struct test_case *c, const struct oracle_output *out)
 {
     struct test_case *asked = malloc(sizeof *asked);
     uint32_t place = 0, found = 0;
+    bool ended = false;
 
     *asked = *c;
     for (uint32_t n = 1; n <= MAX_BOUNDARY && !found; n++) {
         asked->input.boundary = n;
         e->reference->run(e->reference, asked, &e->scratch, 1);
-        if (e->scratch.end != END_STOPPED)
+        ended = e->scratch.end != END_STOPPED;
+        if (ended)
             break;
         if (!same_place(out, &e->scratch))
             continue;
@@ -198,7 +200,9 @@ static uint32_t find_boundary(struct translator_engine *e, const struct test_cas
             place = e->scratch.boundary;
     }
     free(asked);
-    return found ? found : is_at_start(c, out) ? 0 : place ? place : c->input.boundary;
+    if (found || is_at_start(c, out) || !ended) /* not to be found among the first: nothing can be said */
+        return found;
+    return place ? place : c->input.boundary;
 }
 
 /* Not comparable: between two iterations of REP, where the interpreter does not stop when it is asked to count, and
