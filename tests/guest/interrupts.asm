@@ -455,7 +455,7 @@ priorities:
     cli
     end_try
     caught DONE
-    want "order", [order], 0x0402
+    want "order", [order], 0x0402, 0xffff   ; the port may have sent one more byte by then, and say so
     want "serviced first: ISR", [serviced], 0x01
     xor eax, eax
     mov edx, COM1 + 1
