@@ -143,6 +143,30 @@ static void emit_c_call(struct emitter *e, uint64_t function, unsigned depth)
     emit_op(e, 4, 0xff, 2, rm_register(RAX));
 }
 
+/* r10, r11 and FIRST around a call of C: with the return address 32 bytes, so that the stack is aligned. */
+static void emit_push_temps(struct emitter *e, unsigned first)
+{
+    emit_push(e, first);
+    emit_push(e, R10);
+    emit_push(e, R11);
+}
+
+static void emit_pop_temps(struct emitter *e, unsigned first)
+{
+    emit_pop(e, R11);
+    emit_pop(e, R10);
+    emit_pop(e, first);
+}
+
+/* A guest fault in what the thunk was called for; guest registers are in the vCPU. */
+static void emit_leave_at_fault(struct emitter *e, uint32_t return_thunk)
+{
+    emit_pop(e, R9);
+    emit_store(e, 8, CPU(native.fault_address), R9);
+    emit_mov_immediate(e, 4, RAX, NATIVE_LEAVE_FAULT);
+    emit_jmp(e, return_thunk);
+}
+
 static const uint8_t callee_saved[] = {RBX, RBP, R12, R13, R14, R15};
 #define CALLEE_SAVED_COUNT (sizeof callee_saved / sizeof callee_saved[0])
 
@@ -265,17 +289,13 @@ static uint32_t emit_access(struct emitter *e, unsigned size, unsigned table, ui
     for (unsigned i = 0; i < slow_count; i++)
         emit_patch(e, slow[i], e->position);
     emit_spill(e);
-    emit_push(e, R8);
-    emit_push(e, R10);
-    emit_push(e, R11);
+    emit_push_temps(e, R8);
     emit_mov(e, 8, RDI, R15);
     emit_mov(e, 4, RSI, R8);
     emit_mov_immediate(e, 4, RDX, size);
     emit_c_call(e, function, 32);
     emit_mov(e, 8, R9, RAX);
-    emit_pop(e, R11);
-    emit_pop(e, R10);
-    emit_pop(e, R8);
+    emit_pop_temps(e, R8);
     emit_op(e, 8, 0x85, R9, rm_register(R9));
     uint32_t fault = emit_jcc_forward(e, CC_E);
     emit_reload(e);
@@ -283,10 +303,7 @@ static uint32_t emit_access(struct emitter *e, unsigned size, unsigned table, ui
         emit_alu_immediate(e, 8, 0, rm_base(RSP, 0), 5, false);
     emit_ret(e);
     emit_patch(e, fault, e->position);
-    emit_pop(e, R9);
-    emit_store(e, 8, CPU(native.fault_address), R9);
-    emit_mov_immediate(e, 4, RAX, NATIVE_LEAVE_FAULT);
-    emit_jmp(e, return_thunk);
+    emit_leave_at_fault(e, return_thunk);
     return start;
 }
 
@@ -317,26 +334,19 @@ static uint32_t emit_segment(struct emitter *e, uint64_t function, uint32_t retu
     uint32_t start = e->position;
 
     emit_spill(e);
-    emit_push(e, R10);
-    emit_push(e, R11);
-    emit_push(e, R11);
+    emit_push_temps(e, R11);
     emit_mov(e, 8, RDI, R15);
     emit_mov(e, 4, RSI, R8);
     emit_mov(e, 4, RDX, R9);
     emit_c_call(e, function, 32);
     emit_mov(e, 8, R8, RAX);
-    emit_pop(e, R11);
-    emit_pop(e, R11);
-    emit_pop(e, R10);
+    emit_pop_temps(e, R11);
     emit_alu_immediate(e, 8, 7, rm_register(R8), -1, false);
     uint32_t fault = emit_jcc_forward(e, CC_E);
     emit_reload(e);
     emit_ret(e);
     emit_patch(e, fault, e->position);
-    emit_pop(e, R9);
-    emit_store(e, 8, CPU(native.fault_address), R9);
-    emit_mov_immediate(e, 4, RAX, NATIVE_LEAVE_FAULT);
-    emit_jmp(e, return_thunk);
+    emit_leave_at_fault(e, return_thunk);
     return start;
 }
 
@@ -402,17 +412,13 @@ static uint32_t emit_fpu_operand(struct emitter *e, const struct native_function
 
     emit_spill(e);
     emit_fpu_beside_code(e, f);
-    emit_push(e, R8);
-    emit_push(e, R10);
-    emit_push(e, R11);
+    emit_push_temps(e, R8);
     emit_mov(e, 8, RDI, R15);
     emit_mov(e, 4, RSI, R8);
     emit_mov(e, 4, RDX, R9);
     emit_c_call(e, (uint64_t)(uintptr_t)f->fpu_operand, 32);
     emit_mov(e, 8, R9, RAX);
-    emit_pop(e, R11);
-    emit_pop(e, R10);
-    emit_pop(e, R8);
+    emit_pop_temps(e, R8);
     emit_reload(e);
     emit_op(e, 8, 0x85, R9, rm_register(R9));
     emit_ret(e);
@@ -471,16 +477,12 @@ static uint32_t emit_call_thunk(struct emitter *e, uint64_t function, uint32_t r
     uint32_t start = e->position;
 
     emit_spill(e);
-    emit_push(e, R10);
-    emit_push(e, R11);
-    emit_push(e, R11);
+    emit_push_temps(e, R11);
     emit_mov(e, 8, RDI, R15);
     emit_mov(e, 8, RSI, R8);
     emit_mov(e, 4, RDX, R9);
     emit_c_call(e, function, 32);
-    emit_pop(e, R11);
-    emit_pop(e, R11);
-    emit_pop(e, R10);
+    emit_pop_temps(e, R11);
     emit_alu_immediate(e, 4, 7, rm_register(RAX), NATIVE_CALL_LEAVE, false);
     uint32_t leave = emit_jcc_forward(e, CC_E), jump = emit_jcc_forward(e, CC_A);
     emit_reload(e);

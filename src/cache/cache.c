@@ -326,7 +326,7 @@ static void remove_from_pages(struct code_cache *cache, struct translation *t)
     }
 }
 
-/* All but the page list. */
+/* Nothing leads to it any more; its memory stays. Nothing happens to one that is dead. */
 static void kill(struct code_cache *cache, struct translation *t)
 {
     if (t->dead)
@@ -335,6 +335,7 @@ static void kill(struct code_cache *cache, struct translation *t)
     if (cache->watcher)
         cache->watcher->died(cache->watcher->opaque, t);
     remove_from_table(cache, t);
+    remove_from_pages(cache, t);
     for (struct translation_link *link = t->incoming, *next; link; link = next) {
         next = link->next_incoming;
         cut(cache, link);
@@ -373,7 +374,6 @@ bool cache_page_written(struct code_cache *cache, uint64_t page, unsigned offset
         if (!(lines_on(t, page) & lines))
             continue;
         kill(cache, t);
-        remove_from_pages(cache, t);
         any = true;
     }
     if (any) {
@@ -392,10 +392,7 @@ static void empty_segment(struct code_cache *cache, unsigned number)
     for (unsigned i = 0; i < segment->count; i++) {
         struct translation *t = segment->translations[i];
 
-        if (!t->dead) {
-            kill(cache, t);
-            remove_from_pages(cache, t);
-        }
+        kill(cache, t);
         free_translation(t);
     }
     segment->count = 0;
@@ -423,11 +420,8 @@ struct emitter *cache_begin(struct code_cache *cache)
 
 void cache_forget(struct code_cache *cache, struct translation *t, const char *cause)
 {
-    if (t->dead)
-        return;
     cache->death = (struct cache_death){.cause = cause};
     kill(cache, t);
-    remove_from_pages(cache, t);
 }
 
 void cache_flush(struct code_cache *cache)
@@ -437,10 +431,7 @@ void cache_flush(struct code_cache *cache)
         for (unsigned i = 0; i < cache->segments[s].count; i++) {
             struct translation *t = cache->segments[s].translations[i];
 
-            if (t->dead)
-                continue;
             kill(cache, t);
-            remove_from_pages(cache, t);
         }
     memset(cache->jumps, 0xff, NATIVE_JUMP_COUNT * sizeof *cache->jumps);
     memset(cache->jump_owners, 0, NATIVE_JUMP_COUNT * sizeof *cache->jump_owners);

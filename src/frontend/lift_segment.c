@@ -110,36 +110,28 @@ static unsigned segment_of_far_load(unsigned row)
 bool lift_segment_register(struct lift *l)
 {
     struct callout_args args;
-    unsigned row = l->insn->row, segment = segment_of_far_load(row);
+    unsigned row = l->insn->row, far = segment_of_far_load(row), segment;
 
-    if (segment != SEG_COUNT && !loads_simply(l, segment))
+    if (!lift_describe_segment_row(row))
         return false;
     decode_callout_args(l->insn, &args);
-    if (segment != SEG_COUNT) {
-        if (!args.memory)
-            return false;
-        load_far(l, &args, segment);
-        return true;
-    }
-    switch (row) {
-    case ROW_PUSH_SEGMENT:
+    segment = far != SEG_COUNT ? far : args.reg;
+    if (row == ROW_PUSH_SEGMENT) {
         push(l, &args);
-        return true;
-    case ROW_MOV_FROM_SEGMENT:
-        if (args.reg < SEG_COUNT)
-            store(l, &args);
-        return args.reg < SEG_COUNT;
-    case ROW_MOV_TO_SEGMENT:
-        if (loads_simply(l, args.reg))
-            load(l, &args);
-        return loads_simply(l, args.reg);
-    case ROW_POP_SEGMENT:
-        if (loads_simply(l, args.reg))
-            pop(l, &args);
-        return loads_simply(l, args.reg);
-    default:
+    } else if (row == ROW_MOV_FROM_SEGMENT && segment < SEG_COUNT) {
+        store(l, &args);
+    } else if (row == ROW_MOV_FROM_SEGMENT || !loads_simply(l, segment)) {
+        return false;
+    } else if (row == ROW_MOV_TO_SEGMENT) {
+        load(l, &args);
+    } else if (row == ROW_POP_SEGMENT) {
+        pop(l, &args);
+    } else if (args.memory) {
+        load_far(l, &args, segment);
+    } else {
         return false;
     }
+    return true;
 }
 
 /* Loads of data segments: as a rule the shape is what it was. */
